@@ -1,0 +1,19 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace razorscope::cli {
+
+/// Each adds one subcommand, whose callback does the work. A new subcommand is a file that defines one of these, and a
+/// line in main.cpp.
+void add_inspect(CLI::App& app);
+void add_tokenize(CLI::App& app);
+void add_logits(CLI::App& app);
+void add_probe(CLI::App& app);
+void add_record(CLI::App& app);
+void add_replay(CLI::App& app);
+void add_policies(CLI::App& app);
+void add_report(CLI::App& app);
+void add_bench(CLI::App& app);
+
+}  // namespace razorscope::cli

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "models/base/progress.hpp"
+#include "models/language/model_file.hpp"
+
+namespace razorscope::cli {
+
+/// What every subcommand understands.
+struct CommonOptions {
+  bool json = false;
+  int threads = 0;  // 0: all cores
+  std::string target;
+  uint64_t seed = 1;
+};
+
+/// Adds --json, --threads, --target and, where it matters, --seed.
+void add_common_options(CLI::App& command, CommonOptions& options, bool with_seed = false);
+/// Makes them effective: thread count and kernel target.
+void apply_common_options(const CommonOptions& options);
+
+/// Adds a subcommand with a help text that ends in an example.
+CLI::App* add_command(CLI::App& app, const std::string& name, const std::string& description, const std::string& example);
+
+/// Where a command's tokens come from: a text file with the model's BOS before it, or a file of ids as they are.
+struct TokenSource {
+  std::string text_file;
+  std::string ids_file;
+};
+void add_token_source(CLI::App& command, TokenSource& source);
+
+struct LoadedTokens {
+  std::vector<int32_t> ids;
+  std::string text;  // "" where ids were given
+  int32_t bos = -1;  // the first id, where it was put there
+};
+/// The first `wanted` tokens (all of them where it is 0). InputError where there are fewer. The model's tokenizer is
+/// touched only if a text must be tokenised, since a model may lack a usable one.
+LoadedTokens load_tokens(const TokenSource& source, const ModelFile& model, int wanted);
+
+/// Integers separated by white space. InputError with line and word where one is not.
+std::vector<int32_t> read_ids_file(const std::filesystem::path& path);
+
+/// "1,2,3" as integers; `option` names it in errors.
+std::vector<int> parse_integer_list(const std::string& option, const std::string& text);
+
+/// Prints one JSON document and a newline on stdout.
+void print_json(const nlohmann::json& document);
+
+/// Progress on stderr: a line that redraws itself on a terminal, a line every 10 s otherwise; nothing for what takes
+/// less than two seconds. Throws Interrupted once SIGINT or SIGTERM has come.
+std::unique_ptr<Progress> terminal_progress();
+/// Makes SIGINT and SIGTERM end the program through Interrupted.
+void install_interrupt_handler();
+
+}  // namespace razorscope::cli

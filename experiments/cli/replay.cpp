@@ -1,0 +1,126 @@
+#include "sim/replay/replay.hpp"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "experiments/cli/commands.hpp"
+#include "experiments/cli/options.hpp"
+#include "models/base/error.hpp"
+#include "models/base/machine.hpp"
+
+namespace razorscope::cli {
+namespace {
+
+struct Options {
+  CommonOptions common;
+  std::string trace;
+  int prefix = 0;
+  int steps = 0;
+  std::vector<std::string> policies;
+  std::string equal_bytes;
+  bool heads = false;
+  bool kept = false;
+};
+
+size_t equal_bytes_target(const std::string& text, const Trace& trace, int prefix) {
+  Budget budget;
+  try {
+    budget = parse_budget(text);
+  } catch (const std::invalid_argument& problem) {
+    throw InputError("--equal-bytes", problem.what());
+  }
+  switch (budget.unit) {
+    case Budget::Unit::bytes: return static_cast<size_t>(budget.amount);
+    case Budget::Unit::fraction: return static_cast<size_t>(budget.amount * static_cast<double>(full_f16_bytes(trace, prefix)));
+    case Budget::Unit::tokens: break;
+  }
+  return static_cast<size_t>(budget.amount);  // a plain number is bytes here
+}
+
+nlohmann::json ledger_json(const ByteLedger& ledger) {
+  return {{"keys", ledger.keys},           {"values", ledger.values},         {"compensation", ledger.compensation},
+          {"positions", ledger.positions}, {"padding", ledger.padding},       {"nominal", ledger.nominal},
+          {"logical", ledger.logical()},   {"physical", ledger.physical()}};
+}
+
+nlohmann::json result_json(const ReplayResult& result, const Options& options) {
+  nlohmann::json out = {{"policy", result.policy},
+                        {"relative_error_mean", result.relative_error_mean},
+                        {"relative_error_p99", result.relative_error_p99},
+                        {"relative_error_max", result.relative_error_max},
+                        {"lost_mass_mean", result.lost_mass_mean},
+                        {"lost_mass_max", result.lost_mass_max},
+                        {"largest_dropped_weight", result.largest_dropped_weight},
+                        {"kl_mean", result.kl_mean},
+                        {"output_error_mean", result.output_error_mean ? nlohmann::json(*result.output_error_mean) : nlohmann::json()},
+                        {"bytes_nominal", result.compressed.nominal},
+                        {"bytes_logical", result.compressed.logical()},
+                        {"bytes_physical", result.compressed.physical()},
+                        {"bytes_physical_end", result.at_end.physical()},
+                        {"bytes_peak", result.peak_bytes},
+                        {"ledger", ledger_json(result.compressed)},
+                        {"ledger_end", ledger_json(result.at_end)},
+                        {"kept_tokens_mean", result.kept_tokens_mean},
+                        {"protected_heads", result.protected_heads},
+                        {"dropped_nothing", result.dropped_nothing},
+                        {"seconds", result.seconds}};
+  if (options.heads) {
+    nlohmann::json& heads = out["heads"] = nlohmann::json::array();
+    for (const HeadErrors& head : result.heads) {
+      heads.push_back({{"layer", head.layer},
+                       {"kv_head", head.kv_head},
+                       {"query_head", head.query_head},
+                       {"relative_error", head.relative_error},
+                       {"relative_error_max", head.relative_error_max},
+                       {"lost_mass", head.lost_mass},
+                       {"lost_mass_max", head.lost_mass_max},
+                       {"largest_dropped_weight", head.largest_dropped_weight},
+                       {"kl", head.kl}});
+    }
+  }
+  if (options.kept) out["kept"] = result.kept;
+  return out;
+}
+
+void run(const Options& options) {
+  ReplayRequest request;
+  request.prefix = options.prefix;
+  request.steps = options.steps;
+  request.want_kept = options.kept;
+  for (const std::string& list : options.policies) {
+    for (Policy& policy : Policy::parse_list(list)) request.policies.push_back(std::move(policy));
+  }
+  const Trace trace(options.trace);
+  if (!options.equal_bytes.empty()) {
+    request.policies = solve_equal_bytes(trace, request.prefix, request.policies,
+                                         equal_bytes_target(options.equal_bytes, trace, request.prefix));
+  }
+  const std::unique_ptr<Progress> progress = terminal_progress();
+  const std::vector<ReplayResult> results = replay(trace, request, *progress);
+  nlohmann::json rows = nlohmann::json::array();
+  for (const ReplayResult& result : results) rows.push_back(result_json(result, options));
+  print_json({{"policies", rows}, {"prefix", request.prefix}, {"steps", request.steps}});
+}
+
+}  // namespace
+
+void add_replay(CLI::App& app) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* command = add_command(app, "replay", "open loop: what each policy's attention loses against full+f32 on a trace, and its bytes",
+                                  "razorscope replay --trace trace.safetensors --prefix 1536 --steps 64 --policies \"full;window:recent=508;razor:recent=252\"");
+  command->add_option("--trace", options->trace, "a trace that `record` wrote, or one from PyTorch in the same format")->required();
+  command->add_option("--prefix", options->prefix, "tokens that are computed exactly, then compressed")->required();
+  command->add_option("--steps", options->steps, "queries after the prefix that are measured")->required();
+  command->add_option("--policies", options->policies, "policies separated by ';' (see `razorscope policies`)")->required();
+  command->add_option("--equal-bytes", options->equal_bytes, "size every policy to the same physical bytes: a fraction of full+f16 (0.3) or bytes (8MiB)");
+  command->add_flag("--heads", options->heads, "one row per query head too (JSON)");
+  command->add_flag("--kept", options->kept, "kept positions of the prefix per layer and KV head too (JSON)");
+  add_common_options(*command, options->common, true);
+  command->callback([options] {
+    apply_common_options(options->common);
+    run(*options);
+  });
+}
+
+}  // namespace razorscope::cli

@@ -1,0 +1,82 @@
+// Llama: RMSNorm, RoPE on interleaved pairs (GGUF files hold Q and K rows permuted for that), SwiGLU, GQA.
+#include <fmt/format.h>
+
+#include "models/language/architecture.hpp"
+
+namespace razorscope {
+namespace {
+
+float read_linear_scaling(const GgufFile& file) {
+  const std::string type = file.text("llama.rope.scaling.type", "none");
+  if (type == "none") return 1.0F;
+  if (type != "linear") {
+    file.fail("llama.rope.scaling.type", fmt::format("'{}' is not supported; allowed: none, linear", type));
+  }
+  const double factor = file.real("llama.rope.scaling.factor");
+  if (factor < 1.0) file.fail("llama.rope.scaling.factor", fmt::format("{} is out of range; allowed: from 1", factor));
+  return static_cast<float>(factor);
+}
+
+Shape read_shape(const GgufFile& file) {
+  Shape shape = read_common_shape(file, "attention.layer_norm_rms_epsilon");
+  shape.norm = NormKind::rms;
+  shape.mlp = MlpKind::swiglu;
+  shape.position = PositionScheme::rope;
+  const double theta = file.real("llama.rope.freq_base", 10000.0);
+  if (theta <= 1.0) file.fail("llama.rope.freq_base", fmt::format("{} is out of range; allowed: above 1", theta));
+  shape.rope.theta = static_cast<float>(theta);
+  shape.rope.dimensions =
+      static_cast<int>(file.integer("llama.rope.dimension_count", 2, shape.head_size, shape.head_size));
+  if (shape.rope.dimensions % 2 != 0) file.fail("llama.rope.dimension_count", "must be even: channels rotate in pairs");
+  shape.rope.pairing = RopePairing::interleaved;
+  shape.rope.linear_scaling = read_linear_scaling(file);
+  WeightReader reader(file);
+  if (reader.has("rope_freqs.weight")) {
+    const Floats factors = reader.vector("rope_freqs.weight", static_cast<size_t>(shape.rope.dimensions) / 2);
+    for (size_t i = 0; i < factors.size(); ++i) {
+      if (factors[i] <= 0.0F) file.fail("rope_freqs.weight", "holds a factor that is not positive");
+    }
+    shape.rope.frequency_factors.assign(factors.data(), factors.data() + factors.size());
+  }
+  return shape;
+}
+
+Weights read_weights(WeightReader& reader, const Shape& shape) {
+  const auto hidden = static_cast<size_t>(shape.hidden);
+  const auto query_width = static_cast<size_t>(shape.query_width());
+  const auto kv_width = static_cast<size_t>(shape.kv_width());
+  const auto feed_forward = static_cast<size_t>(shape.feed_forward);
+  const auto vocabulary = static_cast<size_t>(shape.vocabulary);
+  Weights weights;
+  weights.embedding = reader.matrix("token_embd.weight", vocabulary, hidden);
+  for (int i = 0; i < shape.layers; ++i) {
+    const std::string block = fmt::format("blk.{}.", i);
+    LayerWeights& layer = weights.layers.emplace_back();
+    layer.attention_norm.scale = reader.vector(block + "attn_norm.weight", hidden);
+    layer.qkv = Matrix(query_width + 2 * kv_width, hidden);
+    reader.rows(block + "attn_q.weight", layer.qkv, 0, query_width);
+    reader.rows(block + "attn_k.weight", layer.qkv, query_width, kv_width);
+    reader.rows(block + "attn_v.weight", layer.qkv, query_width + kv_width, kv_width);
+    layer.attention_out = reader.matrix(block + "attn_output.weight", hidden, query_width);
+    layer.mlp_norm.scale = reader.vector(block + "ffn_norm.weight", hidden);
+    layer.up = Matrix(2 * feed_forward, hidden);
+    reader.rows(block + "ffn_gate.weight", layer.up, 0, feed_forward);
+    reader.rows(block + "ffn_up.weight", layer.up, feed_forward, feed_forward);
+    layer.down = reader.matrix(block + "ffn_down.weight", hidden, feed_forward);
+  }
+  weights.output_norm.scale = reader.vector("output_norm.weight", hidden);
+  if (reader.has("output.weight")) weights.output = reader.matrix("output.weight", vocabulary, hidden);
+  if (!shape.rope.frequency_factors.empty()) {
+    reader.vector("rope_freqs.weight", shape.rope.frequency_factors.size());  // read with the shape; taken here too
+  }
+  return weights;
+}
+
+}  // namespace
+
+const Architecture& llama_architecture() {
+  static const Architecture architecture = {"llama", read_shape, read_weights};
+  return architecture;
+}
+
+}  // namespace razorscope

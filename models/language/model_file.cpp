@@ -1,0 +1,75 @@
+#include "models/language/model_file.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <cstdlib>
+
+#include "models/base/error.hpp"
+#include "models/base/machine.hpp"
+#include "models/language/architecture.hpp"
+
+namespace razorscope {
+namespace {
+
+struct NamedModel {
+  std::string_view name;
+  std::string_view file;
+};
+
+constexpr std::array<NamedModel, 2> named_models = {{
+    {"smollm2-135m", "SmolLM2-135M-Instruct.Q4_1.gguf"},
+    {"tiny-alibi", "tiny-alibi.gguf"},
+}};
+
+}  // namespace
+
+ModelFile::ModelFile(const std::filesystem::path& path)
+    : file_(std::make_unique<GgufFile>(path)), shape_(architecture_of(*file_).read_shape(*file_)) {}
+
+size_t ModelFile::weight_bytes() const {
+  size_t elements = 0;
+  for (const GgufTensor& tensor : file_->tensors()) elements += tensor.elements();
+  return elements * sizeof(float);
+}
+
+Transformer ModelFile::load() const {
+  refuse_beyond_memory(file_->path().string(), "the weights as f32", weight_bytes());
+  WeightReader reader(*file_);
+  const Architecture& architecture = architecture_of(*file_);
+  Weights weights = architecture.read_weights(reader, shape_);
+  reader.refuse_unread_tensors(architecture.name);
+  return {shape_, std::move(weights)};
+}
+
+std::filesystem::path cache_directory() {
+  // getenv is only unsafe beside setenv, which nothing here calls.
+  const char* cache = std::getenv("XDG_CACHE_HOME");  // NOLINT(concurrency-mt-unsafe)
+  if (cache != nullptr && *cache != '\0') return std::filesystem::path(cache) / "razorscope";
+  const char* home = std::getenv("HOME");  // NOLINT(concurrency-mt-unsafe)
+  return std::filesystem::path(home != nullptr ? home : ".") / ".cache" / "razorscope";
+}
+
+std::filesystem::path find_model(const std::string& name_or_path) {
+  std::vector<std::string> names;
+  for (const NamedModel& model : named_models) {
+    names.emplace_back(model.name);
+    if (model.name != name_or_path) continue;
+    const std::array<std::filesystem::path, 3> folders = {
+        cache_directory() / "models",
+        std::filesystem::read_symlink("/proc/self/exe").parent_path() / "../share/razorscope/models",
+        RAZORSCOPE_MODEL_DATA_DIR};
+    for (const std::filesystem::path& folder : folders) {
+      if (std::filesystem::exists(folder / model.file)) return folder / model.file;
+    }
+    throw InputError("--model", fmt::format("{} is not installed: {} is neither in {} nor beside the program; "
+                                            "experiments/quickstart fetches it",
+                                            model.name, model.file, folders[0].string()));
+  }
+  if (!std::filesystem::exists(name_or_path)) {
+    throw InputError("--model", "no such file, and " + unknown_name("model name", name_or_path, names));
+  }
+  return name_or_path;
+}
+
+}  // namespace razorscope

@@ -1,0 +1,197 @@
+#include "models/language/transformer.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <utility>
+
+#include "models/base/error.hpp"
+#include "models/language/linear.hpp"
+
+namespace razorscope {
+namespace {
+
+constexpr size_t logits_rows_at_a_time = 32;
+
+size_t rows_of(std::span<const SequenceInput> batch) {
+  size_t rows = 0;
+  for (const SequenceInput& sequence : batch) rows += sequence.tokens.size();
+  return rows;
+}
+
+void check_batch(const Shape& shape, std::span<const SequenceInput> batch) {
+  for (const SequenceInput& sequence : batch) {
+    const int64_t end = sequence.first_position + static_cast<int64_t>(sequence.tokens.size());
+    if (end > shape.context) {
+      throw InputError(shape.name, fmt::format("{} tokens do not fit into the model's context of {}", end, shape.context));
+    }
+    for (const int32_t id : sequence.tokens) {
+      if (id < 0 || id >= shape.vocabulary) {
+        throw InputError(shape.name, fmt::format("token id {} is outside the vocabulary of {}", id, shape.vocabulary));
+      }
+    }
+  }
+}
+
+/// up: [rows, 2·width], gate first; out: [rows, width] = silu(gate) · value.
+void swiglu(const Matrix& up, Matrix& out) {
+#pragma omp parallel for schedule(static)
+  for (size_t r = 0; r < out.rows; ++r) {
+    const float* gate = up.row(r);
+    const float* value = gate + out.columns;
+    float* y = out.row(r);
+    for (size_t i = 0; i < out.columns; ++i) y[i] = gate[i] / (1.0F + std::exp(-gate[i])) * value[i];
+  }
+}
+
+/// The exact form, with the error function (Hendrycks and Gimpel 2016). up and out: [rows, width].
+void gelu(const Matrix& up, Matrix& out) {
+  constexpr float inverse_sqrt_2 = 0.70710678F;
+#pragma omp parallel for schedule(static)
+  for (size_t r = 0; r < out.rows; ++r) {
+    const float* x = up.row(r);
+    float* y = out.row(r);
+    for (size_t i = 0; i < out.columns; ++i) y[i] = 0.5F * x[i] * (1.0F + std::erf(x[i] * inverse_sqrt_2));
+  }
+}
+
+}  // namespace
+
+Transformer::Transformer(Shape shape, Weights weights) : shape_(std::move(shape)), weights_(std::move(weights)) {
+  if (shape_.position == PositionScheme::rope) rope_.emplace(shape_.rope, shape_.head_size);
+}
+
+void Transformer::forward(std::span<const SequenceInput> batch) const {
+  check_batch(shape_, batch);
+  const size_t rows = rows_of(batch);
+  const auto hidden = static_cast<size_t>(shape_.hidden);
+  Matrix x(rows, hidden);  // the residual stream
+  Matrix normal(rows, hidden);
+  Matrix qkv(rows, static_cast<size_t>(shape_.query_width() + 2 * shape_.kv_width()));
+  Matrix attention(rows, static_cast<size_t>(shape_.query_width()));
+  Matrix up(rows, weights_.layers.front().up.rows);
+
+  size_t row = 0;
+  for (const SequenceInput& sequence : batch) {
+    for (const int32_t id : sequence.tokens) {
+      std::memcpy(x.row(row++), weights_.embedding.row(static_cast<size_t>(id)), hidden * sizeof(float));
+    }
+  }
+  for (int i = 0; i < shape_.layers; ++i) {
+    const LayerWeights& layer = weights_.layers[static_cast<size_t>(i)];
+    normalise(x, layer.attention_norm, normal);
+    multiply(normal.data(), rows, layer.qkv, qkv.data());
+    attend(i, batch, qkv, attention);
+    multiply_add(attention.data(), rows, layer.attention_out, x.data());
+    normalise(x, layer.mlp_norm, normal);
+    feed_forward(layer, normal, up, x);
+  }
+  emit_logits(batch, x);
+}
+
+void Transformer::normalise(const Matrix& x, const NormWeights& norm, Matrix& out) const {
+  const size_t width = x.columns;
+  const bool centred = shape_.norm == NormKind::layer;
+#pragma omp parallel for schedule(static)
+  for (size_t r = 0; r < x.rows; ++r) {
+    const float* in = x.row(r);
+    float* y = out.row(r);
+    double mean = 0.0;
+    if (centred) {
+      for (size_t i = 0; i < width; ++i) mean += in[i];
+      mean /= static_cast<double>(width);
+    }
+    double squares = 0.0;
+    for (size_t i = 0; i < width; ++i) squares += (in[i] - mean) * (in[i] - mean);
+    const double variance = squares / static_cast<double>(width);
+    const auto inverse = static_cast<float>(1.0 / std::sqrt(variance + static_cast<double>(shape_.norm_epsilon)));
+    const auto centre = static_cast<float>(mean);
+    for (size_t i = 0; i < width; ++i) y[i] = (in[i] - centre) * inverse * norm.scale[i];
+    if (!norm.bias.empty()) {
+      for (size_t i = 0; i < width; ++i) y[i] += norm.bias[i];
+    }
+  }
+}
+
+void Transformer::attend(int layer, std::span<const SequenceInput> batch, Matrix& qkv, Matrix& out) const {
+  const int query_heads = shape_.query_heads;
+  const int query_width = shape_.query_width();
+  const int kv_width = shape_.kv_width();
+  size_t row = 0;
+  for (const SequenceInput& sequence : batch) {
+    const auto tokens = static_cast<int>(sequence.tokens.size());
+    if (rope_) {
+      const Matrix angles = rope_->angles(sequence.first_position, tokens);
+#pragma omp parallel for schedule(static)
+      for (int t = 0; t < tokens; ++t) {
+        // Q and K lie side by side in a row, so their heads rotate in one go.
+        rope_->rotate(qkv.row(row + static_cast<size_t>(t)), query_heads + shape_.kv_heads,
+                      angles.row(static_cast<size_t>(t)));
+      }
+    }
+    const float* first = qkv.row(row);
+    const QueriesKeysValues block = {sequence.first_position, tokens,
+                                     qkv.columns,             first,
+                                     first + query_width,     first + query_width + kv_width};
+    if (tokens == 1 && sequence.first_position > 0) {
+      sequence.memory->step(layer, block, out.row(row));
+    } else {
+      sequence.memory->prefill(layer, block, out.row(row));
+    }
+    if (sequence.observer != nullptr) sequence.observer->attention(layer, block);
+    row += static_cast<size_t>(tokens);
+  }
+}
+
+void Transformer::feed_forward(const LayerWeights& layer, const Matrix& x, Matrix& up, Matrix& residual) const {
+  multiply(x.data(), x.rows, layer.up, up.data());
+  Matrix active(x.rows, static_cast<size_t>(shape_.feed_forward));
+  if (shape_.mlp == MlpKind::swiglu) {
+    swiglu(up, active);
+  } else {
+    gelu(up, active);
+  }
+  multiply_add(active.data(), x.rows, layer.down, residual.data());
+}
+
+void Transformer::emit_logits(std::span<const SequenceInput> batch, const Matrix& x) const {
+  const Matrix& head = weights_.head();
+  size_t row = 0;
+  for (const SequenceInput& sequence : batch) {
+    const size_t tokens = sequence.tokens.size();
+    if (sequence.logits != LogitsWanted::none && tokens > 0) {
+      const size_t skipped = sequence.logits == LogitsWanted::last ? tokens - 1 : 0;
+      for (size_t t = skipped; t < tokens; t += logits_rows_at_a_time) {
+        const size_t rows = std::min(logits_rows_at_a_time, tokens - t);
+        Matrix part(rows, x.columns);
+        std::memcpy(part.data(), x.row(row + t), rows * x.columns * sizeof(float));
+        Matrix normal(rows, x.columns);
+        normalise(part, weights_.output_norm, normal);
+        Matrix logits(rows, head.rows);
+        multiply(normal.data(), rows, head, logits.data());
+        sequence.observer->logits(sequence.first_position + static_cast<int>(t), static_cast<int>(rows), logits.data());
+      }
+    }
+    row += tokens;
+  }
+}
+
+void prefill(const Transformer& transformer, SequenceInput sequence, Progress& progress, std::string_view phase) {
+  const std::span<const int32_t> tokens = sequence.tokens;
+  const LogitsWanted wanted = sequence.logits;
+  progress.begin(phase, static_cast<double>(tokens.size()), "tokens");
+  for (size_t begin = 0; begin < tokens.size(); begin += prefill_chunk) {
+    const size_t count = std::min<size_t>(prefill_chunk, tokens.size() - begin);
+    const bool last = begin + count == tokens.size();
+    SequenceInput chunk = sequence;
+    chunk.tokens = tokens.subspan(begin, count);
+    chunk.first_position = sequence.first_position + static_cast<int>(begin);
+    chunk.logits = wanted == LogitsWanted::last && !last ? LogitsWanted::none : wanted;
+    transformer.forward({&chunk, 1});
+    progress.advance(static_cast<double>(begin + count));
+  }
+}
+
+}  // namespace razorscope

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdlib>
+#include <memory>
+
+namespace razorscope {
+
+/// Counts what caches got from the allocator: the truth that the byte ledger must equal.
+class AllocationCounter {
+ public:
+  void add(size_t bytes);
+  void remove(size_t bytes) { live_ -= bytes; }
+  size_t live() const { return live_; }
+  size_t peak() const { return peak_; }
+
+ private:
+  size_t live_ = 0;
+  size_t peak_ = 0;
+};
+
+/// A cache's memory: 64-byte aligned bytes, zeroed, reported to a counter that outlives it. Not shared by threads.
+class CacheBuffer {
+ public:
+  CacheBuffer() = default;
+  CacheBuffer(size_t bytes, AllocationCounter& counter);
+  ~CacheBuffer();
+  CacheBuffer(CacheBuffer&& other) noexcept;
+  CacheBuffer& operator=(CacheBuffer&& other) noexcept;
+  CacheBuffer(const CacheBuffer&) = delete;
+  CacheBuffer& operator=(const CacheBuffer&) = delete;
+
+  std::byte* data() { return data_; }
+  const std::byte* data() const { return data_; }
+  template <typename T>
+  T* as() {
+    return reinterpret_cast<T*>(data_);
+  }
+  template <typename T>
+  const T* as() const {
+    return reinterpret_cast<const T*>(data_);
+  }
+  /// Bytes taken from the allocator. Whole cache lines, and not what malloc rounds up inside, which would differ from
+  /// run to run.
+  size_t allocated() const { return allocated_; }
+  /// What a buffer for `bytes` takes.
+  static size_t block_size(size_t bytes);
+
+  /// Replaces the memory by a block of `bytes`, keeping the first `kept` bytes. Both blocks live while it copies.
+  void resize(size_t bytes, size_t kept, AllocationCounter& counter);
+
+ private:
+  static constexpr size_t alignment = 64;
+  void release();
+  std::byte* data_ = nullptr;
+  size_t allocated_ = 0;
+  AllocationCounter* counter_ = nullptr;
+};
+
+}  // namespace razorscope

@@ -1,0 +1,69 @@
+#include "policies/cache/exact_memory.hpp"
+
+#include <cstring>
+#include <stdexcept>
+
+#include "policies/kernels/attend.hpp"
+
+namespace razorscope {
+
+ExactMemory::ExactMemory(const Shape& shape, int capacity) : shape_(shape), capacity_(capacity) {
+  const size_t floats = static_cast<size_t>(capacity) * static_cast<size_t>(shape.kv_width());
+  for (int i = 0; i < shape.layers; ++i) {
+    keys_.emplace_back(floats);
+    values_.emplace_back(floats);
+  }
+}
+
+ExactLayer ExactMemory::layer(int index) const {
+  const auto i = static_cast<size_t>(index);
+  return {keys_[i].data(), values_[i].data(), static_cast<size_t>(capacity_) * static_cast<size_t>(shape_.head_size)};
+}
+
+void ExactMemory::append(int layer, const QueriesKeysValues& block) {
+  if (block.first_position + block.tokens > capacity_) throw std::length_error("ExactMemory: more tokens than its capacity");
+  const auto d = static_cast<size_t>(shape_.head_size);
+  float* keys = keys_[static_cast<size_t>(layer)].data();
+  float* values = values_[static_cast<size_t>(layer)].data();
+  for (int t = 0; t < block.tokens; ++t) {
+    const size_t from = static_cast<size_t>(t) * block.stride;
+    for (int h = 0; h < shape_.kv_heads; ++h) {
+      const auto slot = static_cast<size_t>(h) * static_cast<size_t>(capacity_) +
+                        static_cast<size_t>(block.first_position + t);
+      std::memcpy(keys + slot * d, block.k + from + static_cast<size_t>(h) * d, d * sizeof(float));
+      std::memcpy(values + slot * d, block.v + from + static_cast<size_t>(h) * d, d * sizeof(float));
+    }
+  }
+}
+
+void ExactMemory::prefill(int layer, const QueriesKeysValues& block, float* out) {
+  append(layer, block);
+  prefill_attention(shape_, this->layer(layer), block, out);
+}
+
+void ExactMemory::step(int layer, const QueriesKeysValues& token, float* out) {
+  append(layer, token);
+  const ExactLayer exact = this->layer(layer);
+  const int group = shape_.group_size();
+  const size_t row_bytes = static_cast<size_t>(shape_.head_size) * sizeof(float);
+#pragma omp parallel for schedule(static)
+  for (int h = 0; h < shape_.kv_heads; ++h) {
+    const size_t offset = static_cast<size_t>(h) * exact.head_stride;
+    HeadView head;
+    head.head_size = shape_.head_size;
+    head.slots = token.first_position + 1;
+    head.keys = reinterpret_cast<const std::byte*>(exact.keys + offset);
+    head.values = reinterpret_cast<const std::byte*>(exact.values + offset);
+    head.key_stride = head.value_stride = row_bytes;
+    const ptrdiff_t first = static_cast<ptrdiff_t>(h) * group;
+    GroupQuery query;
+    query.group = group;
+    query.q = token.q + first * shape_.head_size;
+    query.scale = shape_.score_scale;
+    query.slopes = shape_.alibi_slopes.empty() ? nullptr : shape_.alibi_slopes.data() + first;
+    query.position = token.first_position;
+    attend_group(head, query, {out + first * shape_.head_size, nullptr, nullptr});
+  }
+}
+
+}  // namespace razorscope

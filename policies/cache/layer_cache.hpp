@@ -1,0 +1,63 @@
+#pragma once
+
+#include <vector>
+
+#include "models/language/shape.hpp"
+#include "policies/cache/head_cache.hpp"
+#include "policies/policy.hpp"
+
+namespace razorscope {
+
+/// A policy at work on one sequence: its selection and its codecs, made once and shared by the layers' caches.
+class PolicyRun {
+ public:
+  PolicyRun(const Policy& policy, const SelectionContext& context);
+
+  const Policy& policy() const { return policy_; }
+  const Selection& selection() const { return *selection_; }
+  const Shape& shape() const { return shape_; }
+  HeadCacheSpec head_spec(int layer, int kv_head) const;
+
+  /// Physical bytes of all caches right after the prefix is compressed, from the plan alone. For selections whose plans
+  /// need no observation.
+  size_t predicted_bytes(int prefix) const;
+
+ private:
+  const Codec* codec(bool keys, bool is_protected) const { return codecs_[(keys ? 0 : 2) + (is_protected ? 1 : 0)].get(); }
+
+  Policy policy_;
+  Shape shape_;
+  std::unique_ptr<const Selection> selection_;
+  std::vector<std::unique_ptr<const Codec>> codecs_;  // keys of others, of protected; values of others, of protected
+};
+
+/// One layer's KV cache under a policy. Life: compress() once with the exact prefix, then for each token step().
+class LayerCache {
+ public:
+  /// `run` and `counter` must outlive it.
+  LayerCache(const PolicyRun& run, int layer, AllocationCounter& counter);
+
+  /// Plans and builds the heads' caches from the exact prefix: row t of head h at keys + t·token_stride + h·head_stride.
+  /// Returns what was planned.
+  LayerPlan compress(const float* keys, const float* values, size_t token_stride, size_t head_stride, int tokens);
+
+  /// Adds a token; k, v: [kv_heads, head_size].
+  void append(int position, const float* k, const float* v);
+
+  /// Under every_step: plans and drops after the token at `position` was attended. Returns what was planned (empty
+  /// heads otherwise).
+  LayerPlan end_step(int position);
+
+  const HeadCache& head(int index) const { return heads_[static_cast<size_t>(index)]; }
+  int heads() const { return static_cast<int>(heads_.size()); }
+  ByteLedger ledger() const;
+
+ private:
+  LayerView view(int tokens) const;
+
+  const PolicyRun* run_;
+  int layer_;
+  std::vector<HeadCache> heads_;
+};
+
+}  // namespace razorscope

@@ -1,0 +1,22 @@
+#pragma once
+
+#include "policies/kernels/attend.hpp"
+#include "policies/kernels/target.hpp"
+
+namespace razorscope {
+
+/// The kernels of one target.
+struct KernelTable {
+  void (*attend_group)(const HeadView&, const GroupQuery&, const GroupOutput&);
+  void (*softmax_row)(float* row, size_t count, float slope);
+};
+
+const KernelTable& scalar_kernels();
+/// Null where the build lacks the target.
+const KernelTable* avx2_kernels();
+const KernelTable* avx512_kernels();
+
+/// The table of the active target.
+const KernelTable& active_kernels();
+
+}  // namespace razorscope

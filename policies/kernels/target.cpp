@@ -1,0 +1,75 @@
+#include "policies/kernels/target.hpp"
+
+#include <hwy/targets.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+
+#include "models/base/error.hpp"
+#include "policies/kernels/kernel_table.hpp"
+
+namespace razorscope {
+namespace {
+
+const KernelTable* table_of(Target target) {
+  switch (target) {
+    case Target::scalar: return &scalar_kernels();
+    case Target::avx2: return (hwy::SupportedTargets() & HWY_AVX2) != 0 ? avx2_kernels() : nullptr;
+    case Target::avx512: return (hwy::SupportedTargets() & HWY_AVX3) != 0 ? avx512_kernels() : nullptr;
+  }
+  return nullptr;
+}
+
+Target target_named(std::string_view where, std::string_view name) {
+  std::vector<std::string> names;
+  for (const Target target : available_targets()) {
+    if (target_name(target) == name) return target;
+    names.emplace_back(target_name(target));
+  }
+  throw InputError(where, unknown_name("kernel target (or one that this processor cannot run)", name, names));
+}
+
+Target initial_target() {
+  const char* wanted = std::getenv("RAZORSCOPE_TARGET");  // NOLINT(concurrency-mt-unsafe): nothing here calls setenv
+  if (wanted != nullptr && *wanted != '\0') return target_named("RAZORSCOPE_TARGET", wanted);
+  return available_targets().back();
+}
+
+std::atomic<Target>& chosen_target() {
+  static std::atomic<Target> target = initial_target();
+  return target;
+}
+
+}  // namespace
+
+std::string_view target_name(Target target) {
+  switch (target) {
+    case Target::scalar: return "scalar";
+    case Target::avx2: return "avx2";
+    case Target::avx512: return "avx512";
+  }
+  return "?";
+}
+
+std::vector<Target> available_targets() {
+  std::vector<Target> targets;
+  for (const Target target : {Target::scalar, Target::avx2, Target::avx512}) {
+    if (table_of(target) != nullptr) targets.push_back(target);
+  }
+  return targets;
+}
+
+Target active_target() { return chosen_target(); }
+
+void force_target(std::string_view name) { chosen_target() = target_named("--target", name); }
+
+const KernelTable& active_kernels() { return *table_of(active_target()); }
+
+void attend_group(const HeadView& head, const GroupQuery& query, const GroupOutput& output) {
+  active_kernels().attend_group(head, query, output);
+}
+
+void softmax_row(float* row, size_t count, float slope) { active_kernels().softmax_row(row, count, slope); }
+
+}  // namespace razorscope

@@ -1,0 +1,53 @@
+#include "policies/selections/selection.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+#include "models/base/error.hpp"
+
+namespace razorscope {
+
+const std::vector<SelectionEntry>& selection_registry() {
+  static const std::vector<SelectionEntry> registry = {full_selection(), window_selection(), razor_selection()};
+  return registry;
+}
+
+const SelectionEntry& find_selection(std::string_view where, std::string_view name) {
+  std::vector<std::string> names;
+  for (const SelectionEntry& entry : selection_registry()) {
+    if (entry.name == name) return entry;
+    names.push_back(entry.name);
+  }
+  throw InputError(where, unknown_name("selection", name, names));
+}
+
+Parameter when_parameter(std::string fallback) {
+  Parameter when;
+  when.name = "when";
+  when.kind = ParameterKind::choice;
+  when.fallback = std::move(fallback);
+  when.choices = {"after-prefill", "every-step"};
+  when.help = "after-prefill: decide once, later tokens are all kept; every-step: also after each decoded token";
+  return when;
+}
+
+When when_of(const ParameterValues& values) {
+  return values.text("when") == "every-step" ? When::every_step : When::after_prefill;
+}
+
+std::vector<int32_t> held_between(const LayerView& view, size_t kv_head, int begin, int end) {
+  std::vector<int32_t> out;
+  if (begin >= end) return out;
+  const std::span<const int32_t> held = view.held[kv_head];
+  if (held.empty()) {
+    out.resize(static_cast<size_t>(end - begin));
+    std::iota(out.begin(), out.end(), begin);
+    return out;
+  }
+  std::copy_if(held.begin(), held.end(), std::back_inserter(out),
+               [&](int32_t position) { return position >= begin && position < end; });
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+}  // namespace razorscope

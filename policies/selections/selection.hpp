@@ -1,0 +1,107 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "models/language/shape.hpp"
+#include "models/trace/head_scores.hpp"
+#include "policies/parameter.hpp"
+
+namespace razorscope {
+
+/// When a selection is asked to plan (the parameter `when`).
+///   after_prefill: once, at the end of the prefix; later tokens are all kept
+///   every_step:    then also after each decoded token
+enum class When { after_prefill, every_step };
+
+/// How dropped tokens live on in a compensation slot (razor-attention, section 1.2).
+enum class Compensation {
+  none,        // they are forgotten
+  weighted,    // the slot counts as many tokens as it stands for
+  unweighted,  // the slot counts as one token
+};
+
+/// What one KV head loses at one moment. Positions are token positions, ascending, each currently held by the head.
+struct HeadPlan {
+  std::vector<int32_t> dropped;
+  bool fold = false;  // all dropped tokens join the head's compensation slot
+};
+
+/// One entry per KV head of the layer.
+using LayerPlan = std::vector<HeadPlan>;
+
+/// What a selection may look at when it plans: one layer, now.
+struct LayerView {
+  int layer = 0;
+  int tokens = 0;  // seen so far; the newest has position tokens - 1
+  /// Positions that each KV head holds, in slot order (not sorted). An empty span stands for 0 .. tokens - 1.
+  std::vector<std::span<const int32_t>> held;
+};
+
+/// Decides which tokens a KV head keeps; the cache carries the plan out and accounts for it.
+///
+/// Contract. Made once per sequence, after its prefix length is known. `plan` is called per layer at the moments that
+/// `when` names, with layers in any order and from several threads; it must be a pure function of what it is shown and
+/// of what the selection was made with, and never looks at anything later than now. It owns nothing outside itself.
+class Selection {
+ public:
+  virtual ~Selection() = default;
+  virtual When when() const = 0;
+  virtual LayerPlan plan(const LayerView& view) const = 0;
+  virtual Compensation compensation() const { return Compensation::none; }
+  /// Whether the head is one that the selection found worth keeping whole (codec scopes `protected` and `others`).
+  virtual bool is_protected(int /*layer*/, int /*kv_head*/) const { return false; }
+};
+
+/// Bounds on |q·k|/sqrt(d) of a model's heads, for selections that derive a scope from them.
+class ScoreBoundSource {
+ public:
+  virtual ~ScoreBoundSource() = default;
+  /// The largest over the KV head's group. kind: calibrated (quantile used), norm-bound, paper. Throws InputError where
+  /// this source does not know.
+  virtual double bound(const std::string& kind, double quantile, int layer, int kv_head) const = 0;
+};
+
+/// What a selection is made from besides its parameters. Everything must outlive the call only.
+struct SelectionContext {
+  const Shape& shape;
+  int prefix = 0;                           // P, tokens of the prompt
+  const HeadScores* probe = nullptr;        // null: none at hand
+  const ScoreBoundSource* bounds = nullptr; // null: none at hand
+  double f16_bytes_per_token = 0.0;         // of one KV head, K and V: converts a budget in bytes to tokens
+};
+
+/// A selection's declaration: published defaults, source and deviations stand where it is declared. To add one: a file
+/// like window.cpp with such an entry, and a line in selection.cpp.
+struct SelectionEntry {
+  std::string name;
+  std::vector<std::string> variants;  // the first is the default; empty: none
+  std::string help;                   // one line
+  std::string source;                 // where it was published, and where this deviates
+  std::vector<Parameter> parameters;
+  std::string size_parameter;         // the integer that the equal-bytes solver turns; "": its size is fixed
+  bool protects_heads = false;
+  std::function<std::unique_ptr<const Selection>(const std::string& variant, const ParameterValues&, const SelectionContext&)>
+      make;
+};
+
+SelectionEntry full_selection();
+SelectionEntry window_selection();
+SelectionEntry razor_selection();
+
+const std::vector<SelectionEntry>& selection_registry();
+/// InputError, with the nearest name, where there is no such selection.
+const SelectionEntry& find_selection(std::string_view where, std::string_view name);
+
+/// The parameter `when`, shared by selections; `fallback` is the selection's published default.
+Parameter when_parameter(std::string fallback);
+When when_of(const ParameterValues& values);
+
+/// Positions that a head holds in [begin, end), ascending.
+std::vector<int32_t> held_between(const LayerView& view, size_t kv_head, int begin, int end);
+
+}  // namespace razorscope

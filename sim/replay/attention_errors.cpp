@@ -1,0 +1,82 @@
+#include "sim/replay/attention_errors.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace razorscope {
+
+void TokenFates::apply(const HeadPlan& plan, int tokens) {
+  if (plan.dropped.empty()) return;
+  fates_.resize(static_cast<size_t>(tokens), Fate::kept);
+  for (const int32_t position : plan.dropped) {
+    fates_[static_cast<size_t>(position)] = plan.fold ? Fate::folded : Fate::dropped;
+  }
+  lost_ += static_cast<int>(plan.dropped.size());
+}
+
+double relative_difference(const float* a, const float* b, size_t count) {
+  double difference = 0.0;
+  double norm = 0.0;
+  for (size_t i = 0; i < count; ++i) {
+    const double delta = static_cast<double>(a[i]) - b[i];
+    difference += delta * delta;
+    norm += static_cast<double>(b[i]) * b[i];
+  }
+  if (difference == 0.0) return 0.0;
+  return norm > 0.0 ? std::sqrt(difference / norm) : std::numeric_limits<double>::infinity();
+}
+
+void ErrorAccumulator::add(const QueryBaseline& baseline, const QueryResult& result, const TokenFates& fates, int head_size) {
+  const double error = relative_difference(result.out, baseline.out, static_cast<size_t>(head_size));
+  double lost = 0.0;
+  double largest = 0.0;
+  double folded_log_weights = 0.0;
+  double folded = 0.0;
+  if (!fates.all_kept()) {
+    for (int n = 0; n < baseline.tokens; ++n) {
+      const TokenFates::Fate fate = fates.of(n);
+      if (fate == TokenFates::Fate::kept) continue;
+      const double weight = baseline.weights[n];
+      lost += weight;
+      largest = std::max(largest, weight);
+      if (fate == TokenFates::Fate::folded) {
+        folded_log_weights += baseline.log_weights[n];
+        folded += 1.0;
+      }
+    }
+  }
+  // KL(policy || full) = Σ p'·(ln p' - ln p), a slot's weight spread evenly over the tokens folded into it.
+  const HeadCache& cache = *result.cache;
+  const std::span<const int32_t> positions = cache.positions();
+  double kl = 0.0;
+  for (int slot = 0; slot < cache.tokens(); ++slot) {
+    const int position = positions.empty() ? slot : positions[static_cast<size_t>(slot)];
+    const float log_weight = result.scores[slot] - result.log_sum;
+    kl += static_cast<double>(std::exp(log_weight)) * (static_cast<double>(log_weight) - baseline.log_weights[position]);
+  }
+  if (folded > 0.0 && cache.has_compensation()) {
+    const double log_weight = static_cast<double>(result.scores[cache.tokens()]) - result.log_sum;
+    kl += std::exp(log_weight) * (log_weight - std::log(folded) - folded_log_weights / folded);
+  }
+  ++queries_;
+  sums_.relative_error += error;
+  sums_.relative_error_max = std::max(sums_.relative_error_max, error);
+  sums_.lost_mass += lost;
+  sums_.lost_mass_max = std::max(sums_.lost_mass_max, lost);
+  sums_.largest_dropped_weight = std::max(sums_.largest_dropped_weight, largest);
+  sums_.kl += std::max(kl, 0.0);  // below zero only by rounding
+}
+
+HeadErrors ErrorAccumulator::errors(int layer, int kv_head, int query_head) const {
+  HeadErrors means = sums_;
+  means.layer = layer;
+  means.kv_head = kv_head;
+  means.query_head = query_head;
+  means.relative_error /= queries_;
+  means.lost_mass /= queries_;
+  means.kl /= queries_;
+  return means;
+}
+
+}  // namespace razorscope

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "models/base/progress.hpp"
+#include "models/trace/trace.hpp"
+#include "policies/cache/byte_ledger.hpp"
+#include "policies/policy.hpp"
+
+namespace razorscope {
+
+/// One query head's errors under a policy, over the replayed queries.
+struct HeadErrors {
+  int layer = 0;
+  int kv_head = 0;
+  int query_head = 0;
+  double relative_error = 0.0;          // mean of ||o' - o|| / ||o||, o: the head's output under full+f32, before W_O
+  double relative_error_max = 0.0;      // of a single query
+  double lost_mass = 0.0;               // mean share of the full softmax on tokens that are not held (folded ones count)
+  double lost_mass_max = 0.0;           // of a single query
+  double largest_dropped_weight = 0.0;  // of a single token under the full softmax
+  double kl = 0.0;                      // mean KL(policy || full) of the attention distribution, in nats
+};
+
+/// What a policy cost and saved on a trace. Means are over queries first, then over heads.
+struct ReplayResult {
+  std::string policy;  // canonical name
+  double relative_error_mean = 0.0;
+  double relative_error_p99 = 0.0;  // over head rows, linear between ranks
+  double relative_error_max = 0.0;  // over head rows
+  double lost_mass_mean = 0.0;
+  double lost_mass_max = 0.0;           // of a single query in any head
+  double largest_dropped_weight = 0.0;  // of a single token in any head
+  double kl_mean = 0.0;
+  std::optional<double> output_error_mean;  // after W_O, mean over queries and layers; where the trace has W_O
+  ByteLedger compressed;                    // right after the prefix was compressed
+  ByteLedger at_end;                        // after the last step
+  /// Largest sum while layers are compressed one after another: exact f32 K and V of the layers to come, and of the one
+  /// at hand, plus the caches that are done.
+  size_t peak_bytes = 0;
+  double kept_tokens_mean = 0.0;  // per KV head, right after compression
+  int protected_heads = 0;
+  bool dropped_nothing = false;  // neither the prefix nor any step lost a token
+  std::vector<HeadErrors> heads;
+  std::vector<std::vector<std::vector<int32_t>>> kept;  // [layer][KV head] kept prefix positions, where asked for
+  double seconds = 0.0;                                 // thread time spent on this policy
+};
+
+struct ReplayRequest {
+  int prefix = 0;  // P tokens, computed exactly, then compressed
+  int steps = 0;   // queries P .. P + S - 1, each after its own token was appended
+  std::vector<Policy> policies;
+  bool want_kept = false;
+};
+
+/// Replays a trace open loop under every policy, in one pass over the trace. Throws InputError where prefix and steps do
+/// not fit the trace or a policy makes no sense on its model. Parallel over policies and heads; results do not depend on
+/// the number of threads.
+std::vector<ReplayResult> replay(const Trace& trace, const ReplayRequest& request, Progress& progress);
+
+/// Sets each policy's size so that its caches take at most `bytes` physical bytes after the prefix, and as many as fit.
+/// Policies whose size is fixed are an InputError that says so. `bytes` below the smallest possible size likewise.
+std::vector<Policy> solve_equal_bytes(const Trace& trace, int prefix, const std::vector<Policy>& policies, size_t bytes);
+
+/// Physical bytes of full+f16 over a prefix: what a fraction in --equal-bytes refers to.
+size_t full_f16_bytes(const Trace& trace, int prefix);
+
+}  // namespace razorscope
