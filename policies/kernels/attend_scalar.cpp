@@ -91,7 +91,7 @@ void softmax_row_scalar(float* row, size_t count, float slope) {
 }  // namespace
 
 const KernelTable& scalar_kernels() {
-  static const KernelTable table = {attend_group_scalar, softmax_row_scalar};
+  static const KernelTable table = {Target::scalar, attend_group_scalar, softmax_row_scalar};
   return table;
 }
 

@@ -281,7 +281,7 @@ void softmax_row_simd(float* row, size_t count, float slope) {
 }  // namespace
 
 const KernelTable& kernels() {
-  static const KernelTable table = {attend_group_simd, softmax_row_simd};
+  static const KernelTable table = {HWY_TARGET == HWY_AVX3 ? Target::avx512 : Target::avx2, attend_group_simd, softmax_row_simd};
   return table;
 }
 

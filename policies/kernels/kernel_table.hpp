@@ -7,6 +7,7 @@ namespace razorscope {
 
 /// The kernels of one target.
 struct KernelTable {
+  Target target;
   void (*attend_group)(const HeadView&, const GroupQuery&, const GroupOutput&);
   void (*softmax_row)(float* row, size_t count, float slope);
 };

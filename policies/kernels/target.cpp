@@ -36,9 +36,10 @@ Target initial_target() {
   return available_targets().back();
 }
 
-std::atomic<Target>& chosen_target() {
-  static std::atomic<Target> target = initial_target();
-  return target;
+/// The table in use, looked up once: asking the processor again costs more than a small kernel.
+std::atomic<const KernelTable*>& chosen_table() {
+  static std::atomic<const KernelTable*> table = table_of(initial_target());
+  return table;
 }
 
 }  // namespace
@@ -60,11 +61,11 @@ std::vector<Target> available_targets() {
   return targets;
 }
 
-Target active_target() { return chosen_target(); }
+Target active_target() { return active_kernels().target; }
 
-void force_target(std::string_view name) { chosen_target() = target_named("--target", name); }
+void force_target(std::string_view name) { chosen_table() = table_of(target_named("--target", name)); }
 
-const KernelTable& active_kernels() { return *table_of(active_target()); }
+const KernelTable& active_kernels() { return *chosen_table(); }
 
 void attend_group(const HeadView& head, const GroupQuery& query, const GroupOutput& output) {
   active_kernels().attend_group(head, query, output);

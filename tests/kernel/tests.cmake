@@ -1,0 +1,1 @@
+# razorscope_tests(kernel ...) once there are files

@@ -1,0 +1,1 @@
+# razorscope_tests(sim ...) once there are files

@@ -1,0 +1,3 @@
+razorscope_tests(unit
+  tokenizer_test.cpp
+)
