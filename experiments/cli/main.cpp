@@ -32,6 +32,7 @@ int run(int argc, char** argv) {
   cli::add_record(app);
   cli::add_replay(app);
   cli::add_policies(app);
+  cli::add_report(app);
   cli::add_bench(app);
   try {
     app.parse(argc, argv);

@@ -5,6 +5,7 @@
 
 #include <charconv>
 #include <cstdio>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "models/base/error.hpp"
@@ -109,6 +110,33 @@ std::vector<int> parse_integer_list(const std::string& option, const std::string
     at = end + 1;
   }
   return values;
+}
+
+void add_database_option(CLI::App& command, std::string& db) {
+  command.add_option("--db", db, "results database (SQLite); default: razorscope/results.db in $XDG_DATA_HOME or ~/.local/share");
+}
+
+std::filesystem::path results_database(const std::string& db) {
+  if (!db.empty()) return db;
+  return user_directory("XDG_DATA_HOME", ".local/share") / "results.db";
+}
+
+std::string command_line() {
+  std::ifstream in("/proc/self/cmdline", std::ios::binary);
+  std::string line;
+  for (std::string word; std::getline(in, word, '\0');) {
+    const bool plain = !word.empty() && word.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                                               "-_./=:,+@%") == std::string::npos;
+    if (!line.empty()) line += ' ';
+    if (plain) {
+      line += word;
+      continue;
+    }
+    line += '\'';
+    for (const char c : word) line += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    line += '\'';
+  }
+  return line;
 }
 
 void print_json(const nlohmann::json& document) {

@@ -52,6 +52,14 @@ std::vector<int32_t> read_ids_file(const std::filesystem::path& path);
 /// "1,2,3" as integers; `option` names it in errors.
 std::vector<int> parse_integer_list(const std::string& option, const std::string& text);
 
+/// Adds --db.
+void add_database_option(CLI::App& command, std::string& db);
+/// What --db names, else ${XDG_DATA_HOME:-~/.local/share}/razorscope/results.db.
+std::filesystem::path results_database(const std::string& db);
+
+/// The words that this process was started with, quoted for a shell.
+std::string command_line();
+
 /// Prints one JSON document and a newline on stdout.
 void print_json(const nlohmann::json& document);
 

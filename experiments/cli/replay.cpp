@@ -2,10 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "experiments/cli/commands.hpp"
 #include "experiments/cli/options.hpp"
+#include "experiments/store/records.hpp"
+#include "experiments/store/report.hpp"
+#include "experiments/store/store.hpp"
 #include "models/base/error.hpp"
 #include "models/base/machine.hpp"
 
@@ -14,6 +18,7 @@ namespace {
 
 struct Options {
   CommonOptions common;
+  std::string db;
   std::string trace;
   int prefix = 0;
   int steps = 0;
@@ -23,7 +28,7 @@ struct Options {
   bool kept = false;
 };
 
-size_t equal_bytes_target(const std::string& text, const Trace& trace, int prefix) {
+size_t equal_bytes_target(const std::string& text, size_t full_bytes) {
   Budget budget;
   try {
     budget = parse_budget(text);
@@ -32,7 +37,7 @@ size_t equal_bytes_target(const std::string& text, const Trace& trace, int prefi
   }
   switch (budget.unit) {
     case Budget::Unit::bytes: return static_cast<size_t>(budget.amount);
-    case Budget::Unit::fraction: return static_cast<size_t>(budget.amount * static_cast<double>(full_f16_bytes(trace, prefix)));
+    case Budget::Unit::fraction: return static_cast<size_t>(budget.amount * static_cast<double>(full_bytes));
     case Budget::Unit::tokens: break;
   }
   return static_cast<size_t>(budget.amount);  // a plain number is bytes here
@@ -83,6 +88,35 @@ nlohmann::json result_json(const ReplayResult& result, const Options& options) {
   return out;
 }
 
+/// One record a policy, with what they share filled in from `shared`.
+std::vector<ReplayRecord> records_of(const std::vector<ReplayResult>& results, const std::vector<Policy>& policies,
+                                     const ReplayRecord& shared) {
+  std::vector<ReplayRecord> records(results.size(), shared);
+  for (size_t i = 0; i < results.size(); ++i) {
+    records[i].policy = policies[i];
+    records[i].result = results[i];
+  }
+  return records;
+}
+
+/// Stored one transaction a run; a run of the same configuration is replaced.
+void store_records(const std::filesystem::path& db, const std::vector<ReplayRecord>& records) {
+  Store store = Store::open_for_writing(db);
+  for (const ReplayRecord& record : records) store.add_replay(record);
+}
+
+void print_results(const Options& options, const ReplayRequest& request, const std::vector<ReplayRecord>& records, size_t full_bytes) {
+  if (options.common.json) {
+    nlohmann::json rows = nlohmann::json::array();
+    for (const ReplayRecord& record : records) rows.push_back(result_json(record.result, options));
+    print_json({{"policies", rows}, {"prefix", request.prefix}, {"steps", request.steps}});
+    return;
+  }
+  std::vector<TradeoffRow> rows = tradeoff_rows(records);
+  for (TradeoffRow& row : rows) row.full_f16_bytes = static_cast<int64_t>(full_bytes);
+  fmt::print("{}", format_report(rows, ReportFormat::table));
+}
+
 void run(const Options& options) {
   ReplayRequest request;
   request.prefix = options.prefix;
@@ -92,15 +126,29 @@ void run(const Options& options) {
     for (Policy& policy : Policy::parse_list(list)) request.policies.push_back(std::move(policy));
   }
   const Trace trace(options.trace);
+  check_replay(trace, request);
+  ReplayRecord shared = describe_trace(trace);
+  shared.prefix = request.prefix;
+  shared.steps = request.steps;
+  shared.seed = options.common.seed;
+  shared.command_line = command_line();
+  shared.started_utc = utc_now();
+  shared.provenance = current_provenance();
+  const size_t full_bytes = full_f16_bytes(trace, request.prefix);
   if (!options.equal_bytes.empty()) {
-    request.policies = solve_equal_bytes(trace, request.prefix, request.policies,
-                                         equal_bytes_target(options.equal_bytes, trace, request.prefix));
+    shared.comparison = equal_bytes;
+    shared.equal_bytes_target = equal_bytes_target(options.equal_bytes, full_bytes);
+    request.policies = solve_equal_bytes(trace, request.prefix, request.policies, *shared.equal_bytes_target);
   }
   const std::unique_ptr<Progress> progress = terminal_progress();
+  const auto begin = std::chrono::steady_clock::now();
   const std::vector<ReplayResult> results = replay(trace, request, *progress);
-  nlohmann::json rows = nlohmann::json::array();
-  for (const ReplayResult& result : results) rows.push_back(result_json(result, options));
-  print_json({{"policies", rows}, {"prefix", request.prefix}, {"steps", request.steps}});
+  shared.wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  const std::vector<ReplayRecord> records = records_of(results, request.policies, shared);
+  const std::filesystem::path db = results_database(options.db);
+  store_records(db, records);
+  print_results(options, request, records, full_bytes);
+  fmt::print(stderr, "{} runs stored in {}\n", records.size(), db.string());
 }
 
 }  // namespace
@@ -114,6 +162,7 @@ void add_replay(CLI::App& app) {
   command->add_option("--steps", options->steps, "queries after the prefix that are measured")->required();
   command->add_option("--policies", options->policies, "policies separated by ';' (see `razorscope policies`)")->required();
   command->add_option("--equal-bytes", options->equal_bytes, "size every policy to the same physical bytes: a fraction of full+f16 (0.3) or bytes (8MiB)");
+  add_database_option(*command, options->db);
   command->add_flag("--heads", options->heads, "one row per query head too (JSON)");
   command->add_flag("--kept", options->kept, "kept positions of the prefix per layer and KV head too (JSON)");
   add_common_options(*command, options->common, true);

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <sqlite3.h>
-
 #include <system_error>
 #include <thread>
 
@@ -13,7 +12,9 @@ namespace razorscope {
 namespace {
 
 /// An absolute path, which SQLite never takes for a URI or for one of its special names.
-std::string sqlite_name(const std::filesystem::path& path) { return std::filesystem::absolute(path).string(); }
+std::string sqlite_name(const std::filesystem::path& path) {
+  return std::filesystem::absolute(path).string();
+}
 
 /// "file:" URI of a path, with what has a meaning in URIs escaped.
 std::string sqlite_uri(const std::filesystem::path& path, const char* query) {
@@ -30,16 +31,23 @@ std::string sqlite_uri(const std::filesystem::path& path, const char* query) {
 
 std::string reason(int code, const char* message, std::chrono::milliseconds patience) {
   switch (code & 0xff) {
-    case SQLITE_FULL: return "the disk is full; nothing of this was stored";
+    case SQLITE_FULL:
+      return "the disk is full; nothing of this was stored";
     case SQLITE_BUSY:
-    case SQLITE_LOCKED: return fmt::format("another process kept it locked for {} s; nothing of this was stored",
-                                           std::chrono::duration<double>(patience).count());
-    case SQLITE_READONLY: return "the file or its folder is read-only";
+    case SQLITE_LOCKED:
+      return fmt::format("another process kept it locked for {} s; nothing of this was stored",
+                         std::chrono::duration<double>(patience).count());
+    case SQLITE_READONLY:
+      return "the file or its folder is read-only";
     case SQLITE_PERM:
-    case SQLITE_CANTOPEN: return "the file cannot be opened: it or its folder is missing, not permitted, or not writable";
-    case SQLITE_IOERR: return fmt::format("reading or writing failed ({}); nothing of this was stored", message);
-    case SQLITE_CORRUPT: return fmt::format("the database is damaged ({})", message);
-    default: return message;
+    case SQLITE_CANTOPEN:
+      return "the file cannot be opened: it or its folder is missing, not permitted, or not writable";
+    case SQLITE_IOERR:
+      return fmt::format("reading or writing failed ({}); nothing of this was stored", message);
+    case SQLITE_CORRUPT:
+      return fmt::format("the database is damaged ({})", message);
+    default:
+      return message;
   }
 }
 
@@ -48,15 +56,18 @@ std::string reason(int code, const char* message, std::chrono::milliseconds pati
 Connection::Connection(const std::filesystem::path& path, Access access, std::chrono::milliseconds patience)
     : path_(path), access_(access), patience_(patience) {
   std::error_code unknown;
-  if (std::filesystem::is_directory(path_, unknown)) throw InputError(path_.string(), "is a folder, not a results database");
+  if (std::filesystem::is_directory(path_, unknown))
+    throw InputError(path_.string(), "is a folder, not a results database");
   if (access_ == Access::read_only) {
     if (!std::filesystem::exists(path_, unknown)) throw InputError(path_.string(), "there is no such file");
-    if (std::filesystem::file_size(path_, unknown) == 0) throw InputError(path_.string(), "is an empty file: no results were stored in it");
+    if (std::filesystem::file_size(path_, unknown) == 0)
+      throw InputError(path_.string(), "is an empty file: no results were stored in it");
   }
   guarded([&] {
     open();
     {
-      const SQLite::Transaction one_moment(*database_);  // what is checked must not change between two questions
+      const SQLite::Transaction one_moment(
+          *database_);  // what is checked must not change between two questions
       check_identity();
     }
     if (access_ == Access::read_write) {
@@ -68,7 +79,8 @@ Connection::Connection(const std::filesystem::path& path, Access access, std::ch
 
 void Connection::fail(const SQLite::Exception& problem) const {
   if (problem.getErrorCode() == SQLITE_NOTADB) throw InputError(path_.string(), "is not a SQLite database");
-  throw std::runtime_error(fmt::format("{}: {}", path_.string(), reason(problem.getErrorCode(), problem.what(), patience_)));
+  throw std::runtime_error(
+      fmt::format("{}: {}", path_.string(), reason(problem.getErrorCode(), problem.what(), patience_)));
 }
 
 void Connection::open() {
@@ -86,22 +98,26 @@ void Connection::open() {
   const std::filesystem::path folder = std::filesystem::absolute(path_).parent_path();
   std::error_code problem;
   std::filesystem::create_directories(folder, problem);
-  if (problem) throw std::runtime_error(fmt::format("{}: cannot make the folder {}: {}", path_.string(), folder.string(), problem.message()));
+  if (problem)
+    throw std::runtime_error(
+        fmt::format("{}: cannot make the folder {}: {}", path_.string(), folder.string(), problem.message()));
   database_.emplace(sqlite_name(path_), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, milliseconds);
   if (sqlite3_db_readonly(database_->getHandle(), "main") != 0) {
-    throw std::runtime_error(fmt::format("{}: the file is read-only, and results are to be stored in it", path_.string()));
+    throw std::runtime_error(
+        fmt::format("{}: the file is read-only, and results are to be stored in it", path_.string()));
   }
   database_->exec("PRAGMA foreign_keys = ON");
 }
 
-/// A file in a folder that we may not write to, where the index of the write-ahead log cannot be made. Without a log,
-/// nobody is writing, and the file can be read as it is.
+/// A file in a folder that we may not write to, where the index of the write-ahead log cannot be made.
+/// Without a log, nobody is writing, and the file can be read as it is.
 void Connection::open_immutable() {
   std::error_code unknown;
   if (std::filesystem::exists(path_.string() + "-wal", unknown)) {
-    throw std::runtime_error(fmt::format("{}: beside it lies an unfinished write-ahead log (-wal), and the folder is read-only: copy both "
-                                         "files to a folder that can be written to",
-                                         path_.string()));
+    throw std::runtime_error(fmt::format(
+        "{}: beside it lies an unfinished write-ahead log (-wal), and the folder is read-only: copy both "
+        "files to a folder that can be written to",
+        path_.string()));
   }
   database_.emplace(sqlite_uri(path_, "?immutable=1"), SQLite::OPEN_READONLY | SQLite::OPEN_URI);
 }
@@ -118,12 +134,15 @@ void Connection::check_identity() {
     refuse("is a SQLite database of another application, not a results database of razorscope");
   }
   if (version > schema_version()) {
-    refuse(fmt::format("has schema version {}, and this razorscope knows versions up to {}: use a newer razorscope", version,
-                       schema_version()));
+    refuse(fmt::format(
+        "has schema version {}, and this razorscope knows versions up to {}: use a newer razorscope", version,
+        schema_version()));
   }
   if (version < schema_version() && access_ == Access::read_only) {
-    refuse(fmt::format("has schema version {}, and this razorscope reads version {}: store a result in it to bring it up to date",
-                       version, schema_version()));
+    refuse(
+        fmt::format("has schema version {}, and this razorscope reads version {}: store a result in it to "
+                    "bring it up to date",
+                    version, schema_version()));
   }
 }
 
@@ -132,7 +151,8 @@ void Connection::enable_write_ahead_log() {
   const auto deadline = std::chrono::steady_clock::now() + patience_;
   while (true) {
     try {
-      database_->execAndGet("PRAGMA journal_mode = WAL");  // stays as it was on file systems that cannot do it
+      database_->execAndGet(
+          "PRAGMA journal_mode = WAL");  // stays as it was on file systems that cannot do it
       return;
     } catch (const SQLite::Exception& problem) {
       if (problem.getErrorCode() != SQLITE_BUSY || std::chrono::steady_clock::now() >= deadline) throw;
@@ -149,7 +169,8 @@ void Connection::migrate() {
   for (auto next = static_cast<size_t>(version); next < schema_migrations().size(); ++next) {
     database_->exec(schema_migrations()[next]);
   }
-  database_->exec(fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {}", store_application_id, schema_version()));
+  database_->exec(fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {}", store_application_id,
+                              schema_version()));
   transaction.commit();
 }
 

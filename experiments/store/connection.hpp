@@ -1,7 +1,6 @@
 #pragma once
 
 #include <SQLiteCpp/SQLiteCpp.h>
-
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
@@ -16,9 +15,9 @@ class Connection {
  public:
   enum class Access { read_only, read_write };
 
-  /// Read-write: makes the file and its folders where they are missing, and migrates an older schema. InputError where
-  /// the file is not a database, another application's, or of a schema that this program does not know;
-  /// std::runtime_error where it cannot be opened or stays locked for longer than `patience`.
+  /// Read-write: makes the file and its folders where they are missing, and migrates an older schema.
+  /// InputError where the file is not a database, another application's, or of a schema that this program
+  /// does not know; std::runtime_error where it cannot be opened or stays locked for longer than `patience`.
   Connection(const std::filesystem::path& path, Access access, std::chrono::milliseconds patience);
 
   const std::filesystem::path& path() const { return path_; }

@@ -1,7 +1,6 @@
 #include "experiments/store/policy_label.hpp"
 
 #include <fmt/format.h>
-
 #include <string_view>
 #include <vector>
 
@@ -20,7 +19,8 @@ std::string quoted(const std::string& value) {
   return out + '"';
 }
 
-std::string telling_parameters(std::string_view variant, const std::vector<Parameter>& declared, const ParameterValues& values) {
+std::string telling_parameters(std::string_view variant, const std::vector<Parameter>& declared,
+                               const ParameterValues& values) {
   std::string out;
   for (const Parameter* parameter : applicable_parameters(variant, declared, values)) {
     const std::string& text = values.text(parameter->name);

@@ -1,13 +1,12 @@
 #include "experiments/store/provenance.hpp"
 
+#include <ctime>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
-#include <omp.h>
-#include <sys/utsname.h>
-
-#include <ctime>
 #include <fstream>
+#include <omp.h>
 #include <string_view>
+#include <sys/utsname.h>
 
 #include "models/base/machine.hpp"
 #include "policies/kernels/target.hpp"

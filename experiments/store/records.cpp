@@ -2,10 +2,9 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <xxhash.h>
-
 #include <map>
 #include <utility>
+#include <xxhash.h>
 
 namespace razorscope {
 namespace {
@@ -19,8 +18,8 @@ std::string hash_of(const std::string& text) {
 std::string identity(const ModelDescription& model) {
   if (!model.sha256.empty()) return model.sha256;
   const Shape& shape = model.shape;
-  return fmt::format("{}/{}/{}/{}/{}/{}", shape.name, shape.architecture, shape.layers, shape.query_heads, shape.kv_heads,
-                     shape.head_size);
+  return fmt::format("{}/{}/{}/{}/{}/{}", shape.name, shape.architecture, shape.layers, shape.query_heads,
+                     shape.kv_heads, shape.head_size);
 }
 
 TradeoffRow tradeoff_row(const ReplayRecord& record) {
@@ -68,16 +67,17 @@ ReplayRecord describe_trace(const Trace& trace) {
 }
 
 std::string config_hash(const ReplayRecord& record) {
-  return hash_of(fmt::format("replay\nmodel {}\ntrace {}\nprefix {}\nsteps {}\npolicy {}\ncompute {}\n", identity(record.model),
-                             record.trace.content_hash, record.prefix, record.steps, record.policy.name(),
-                             record.provenance.compute));
+  return hash_of(fmt::format("replay\nmodel {}\ntrace {}\nprefix {}\nsteps {}\npolicy {}\ncompute {}\n",
+                             identity(record.model), record.trace.content_hash, record.prefix, record.steps,
+                             record.policy.name(), record.provenance.compute));
 }
 
 std::string config_hash(const ProbeRecord& record) {
   const HeadScores& scores = record.scores;
-  return hash_of(fmt::format("probe\nmodel {}\nblock {}\nrepeats {}\nseed {}\nvariant {}\nsource {}\nids {}\ncompute {}\n",
-                             identity(record.model), scores.block, scores.repeats, scores.seed, scores.variant,
-                             scores.token_source, fmt::join(record.block, " "), record.provenance.compute));
+  return hash_of(fmt::format(
+      "probe\nmodel {}\nblock {}\nrepeats {}\nseed {}\nvariant {}\nsource {}\nids {}\ncompute {}\n",
+      identity(record.model), scores.block, scores.repeats, scores.seed, scores.variant, scores.token_source,
+      fmt::join(record.block, " "), record.provenance.compute));
 }
 
 std::vector<TradeoffRow> tradeoff_rows(const std::vector<ReplayRecord>& records) {

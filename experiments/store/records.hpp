@@ -60,17 +60,19 @@ ReplayRecord describe_trace(const Trace& trace);
 struct ProbeRecord {
   HeadScores scores;
   ModelDescription model;
-  std::vector<int32_t> block;  // the repeated ids, where scores.token_source is "ids": seed and source do not tell them
+  std::vector<int32_t>
+      block;  // the repeated ids, where scores.token_source is "ids": seed and source do not tell them
   Provenance provenance;
 };
 
-/// Hexadecimal hash of everything that a run's figures depend on: model, trace, prefix, steps, policy and compute type.
-/// Kernel target and threads stay out (figures agree across them to rounding), and so does the comparison it was made
-/// for: the same policy on the same trace is the same run.
+/// Hexadecimal hash of everything that a run's figures depend on: model, trace, prefix, steps, policy and
+/// compute type. Kernel target and threads stay out (figures agree across them to rounding), and so does the
+/// comparison it was made for: the same policy on the same trace is the same run.
 std::string config_hash(const ReplayRecord& record);
 std::string config_hash(const ProbeRecord& record);
 
-/// One run as a line of the trade-off table. Bytes and tokens are those right after the prefix was compressed.
+/// One run as a line of the trade-off table. Bytes and tokens are those right after the prefix was
+/// compressed.
 struct TradeoffRow {
   int64_t run_id = 0;  // 0: not stored
   std::string model;
@@ -104,8 +106,8 @@ struct TradeoffRow {
   bool dropped_nothing = false;
 };
 
-/// The table's rows of results that need not be stored. full_f16_bytes is set where one of the records is full+f16 on
-/// the same trace and prefix; callers that know it otherwise set it themselves.
+/// The table's rows of results that need not be stored. full_f16_bytes is set where one of the records is
+/// full+f16 on the same trace and prefix; callers that know it otherwise set it themselves.
 std::vector<TradeoffRow> tradeoff_rows(const std::vector<ReplayRecord>& records);
 
 }  // namespace razorscope

@@ -1,22 +1,14 @@
 #include <fmt/format.h>
-
-#include <algorithm>
 #include <nlohmann/json.hpp>
-#include <tuple>
+#include <utility>
 
 #include "experiments/store/policy_label.hpp"
-#include "experiments/store/report.hpp"
+#include "experiments/store/report_formats.hpp"
 
 namespace razorscope {
 namespace {
 
 using nlohmann::json;
-
-auto group_key(const TradeoffRow& row) {
-  return std::tie(row.model, row.model_sha256, row.trace_hash, row.text, row.prefix, row.steps, row.comparison, row.equal_bytes_target);
-}
-
-bool is_full(const TradeoffRow& row) { return row.policy == "full" || row.policy.starts_with("full+"); }
 
 template <typename T>
 json or_null(const std::optional<T>& value) {
@@ -24,8 +16,6 @@ json or_null(const std::optional<T>& value) {
 }
 
 json policy_json(const TradeoffRow& row) {
-  json relative;
-  if (row.full_f16_bytes) relative = static_cast<double>(row.physical_bytes) / static_cast<double>(*row.full_f16_bytes);
   return {{"policy", row.policy},
           {"label", policy_label(row.policy)},
           {"run", row.run_id == 0 ? json() : json(row.run_id)},
@@ -40,7 +30,7 @@ json policy_json(const TradeoffRow& row) {
           {"bytes_nominal", row.nominal_bytes},
           {"bytes_logical", row.logical_bytes},
           {"bytes_physical", row.physical_bytes},
-          {"bytes_physical_relative", relative},
+          {"bytes_physical_relative", or_null(relative_bytes(row))},
           {"bytes_peak", row.peak_bytes},
           {"kept_tokens_mean", row.kept_tokens_mean},
           {"protected_heads", row.protected_heads},
@@ -62,8 +52,6 @@ std::string csv_number(const std::optional<T>& value) {
 /// Column names and values side by side, so that they cannot drift apart.
 std::vector<std::pair<const char*, std::string>> csv_columns(const TradeoffRow& row) {
   const auto number = [](auto value) { return fmt::to_string(value); };
-  std::optional<double> relative;
-  if (row.full_f16_bytes) relative = static_cast<double>(row.physical_bytes) / static_cast<double>(*row.full_f16_bytes);
   return {{"model", csv_field(row.model)},
           {"model_sha256", csv_field(row.model_sha256)},
           {"text", csv_field(row.text)},
@@ -76,7 +64,7 @@ std::vector<std::pair<const char*, std::string>> csv_columns(const TradeoffRow& 
           {"policy", csv_field(row.policy)},
           {"label", csv_field(policy_label(row.policy))},
           {"physical_bytes", number(row.physical_bytes)},
-          {"relative_bytes", csv_number(relative)},
+          {"relative_bytes", csv_number(relative_bytes(row))},
           {"logical_bytes", number(row.logical_bytes)},
           {"nominal_bytes", number(row.nominal_bytes)},
           {"peak_bytes", number(row.peak_bytes)},
@@ -96,59 +84,42 @@ std::vector<std::pair<const char*, std::string>> csv_columns(const TradeoffRow& 
 
 }  // namespace
 
-std::vector<ReportGroup> report_groups(const std::vector<TradeoffRow>& rows) {
-  std::vector<ReportGroup> groups;
-  for (const TradeoffRow& row : rows) {
-    const auto found = std::find_if(groups.begin(), groups.end(),
-                                    [&](const ReportGroup& group) { return group_key(group.front()) == group_key(row); });
-    if (found == groups.end()) {
-      groups.push_back({row});
-    } else {
-      found->push_back(row);
-    }
-  }
-  for (ReportGroup& group : groups) {
-    std::stable_sort(group.begin(), group.end(), [](const TradeoffRow& a, const TradeoffRow& b) {
-      if (is_full(a) != is_full(b)) return is_full(a);
-      return a.physical_bytes > b.physical_bytes;
-    });
-  }
-  return groups;
-}
-
-json report_json(const std::vector<TradeoffRow>& rows) {
-  json groups = json::array();
-  for (const ReportGroup& group : report_groups(rows)) {
+json format_json(const std::vector<ReportGroup>& groups) {
+  json out = json::array();
+  for (const ReportGroup& group : groups) {
     const TradeoffRow& first = group.front();
     json policies = json::array();
     for (const TradeoffRow& row : group) policies.push_back(policy_json(row));
-    groups.push_back({{"model", first.model},
-                      {"model_sha256", first.model_sha256},
-                      {"text", first.text},
-                      {"trace", first.trace_path},
-                      {"trace_hash", first.trace_hash},
-                      {"prefix", first.prefix},
-                      {"steps", first.steps},
-                      {"heads", first.layers * first.query_heads},
-                      {"kv_heads", first.layers * first.kv_heads},
-                      {"comparison", first.comparison},
-                      {"equal_bytes_target", or_null(first.equal_bytes_target)},
-                      {"bytes_full_f16", or_null(first.full_f16_bytes)},
-                      {"policies", policies},
-                      {"notes", report_notes(group)}});
+    out.push_back({{"model", first.model},
+                   {"model_sha256", first.model_sha256},
+                   {"text", first.text},
+                   {"trace", first.trace_path},
+                   {"trace_hash", first.trace_hash},
+                   {"prefix", first.prefix},
+                   {"steps", first.steps},
+                   {"heads", first.layers * first.query_heads},
+                   {"kv_heads", first.layers * first.kv_heads},
+                   {"comparison", first.comparison},
+                   {"equal_bytes_target", or_null(first.equal_bytes_target)},
+                   {"bytes_full_f16", or_null(first.full_f16_bytes)},
+                   {"policies", policies},
+                   {"notes", report_notes(group)}});
   }
-  return {{"groups", groups}};
+  return {{"groups", out}};
 }
 
-/// Declared in report.cpp.
-std::string format_csv(const std::vector<TradeoffRow>& rows) {
+std::string format_csv(const std::vector<ReportGroup>& groups) {
   const auto line = [](const TradeoffRow& row, bool names) {
     std::string text;
-    for (const auto& [name, value] : csv_columns(row)) text += (text.empty() ? "" : ",") + (names ? std::string(name) : value);
+    const char* separator = "";
+    for (const auto& [name, value] : csv_columns(row)) {
+      text += separator + (names ? std::string(name) : value);
+      separator = ",";
+    }
     return text + '\n';
   };
   std::string out = line(TradeoffRow(), true);
-  for (const ReportGroup& group : report_groups(rows)) {
+  for (const ReportGroup& group : groups) {
     for (const TradeoffRow& row : group) out += line(row, false);
   }
   return out;

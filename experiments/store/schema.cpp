@@ -3,7 +3,8 @@
 namespace razorscope {
 namespace {
 
-// Floating-point figures are shares or relative errors where the name gives no unit. Seeds are the 64 bits as signed.
+// Floating-point figures are shares or relative errors where the name gives no unit. Seeds are the 64 bits as
+// signed.
 const char* const version_1_tables = R"sql(
 CREATE TABLE provenance (
   id INTEGER PRIMARY KEY,

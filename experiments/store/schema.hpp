@@ -9,8 +9,9 @@ namespace razorscope {
 /// Marks a SQLite file as one of ours (PRAGMA application_id): "RZSC".
 inline constexpr int32_t store_application_id = 0x525A5343;
 
-/// SQL that brings a store from schema version i (the index) to i + 1; version 0 is an empty file. To change the schema,
-/// append an entry; those that were released are never edited. Each runs within one transaction, with foreign keys on.
+/// SQL that brings a store from schema version i (the index) to i + 1; version 0 is an empty file. To change
+/// the schema, append an entry; those that were released are never edited. Each runs within one transaction,
+/// with foreign keys on.
 const std::vector<std::string>& schema_migrations();
 
 /// The version that this program reads and writes (PRAGMA user_version).

@@ -26,7 +26,8 @@ struct RunProvenance {
   Provenance provenance;
 };
 
-/// One KV head in a probe; its scores are the largest of its query heads'. Ranks count from 1 within the probe.
+/// One KV head in a probe; its scores are the largest of its query heads'. Ranks count from 1 within the
+/// probe.
 struct RankedHead {
   int64_t probe_id = 0;
   std::string model;
@@ -40,10 +41,10 @@ struct RankedHead {
 
 /// A results database: one SQLite file.
 ///
-/// Contract. Any number of processes and threads may read and write the same file, each through its own Store; one Store
-/// belongs to one thread at a time. Each add_… is one transaction: after an error, or a kill at any moment, the file
-/// holds the run as a whole or not at all. Errors of the file are a std::runtime_error with its name and a reason (disk
-/// full, read-only, locked for longer than `patience`).
+/// Contract. Any number of processes and threads may read and write the same file, each through its own
+/// Store; one Store belongs to one thread at a time. Each add_… is one transaction: after an error, or a kill
+/// at any moment, the file holds the run as a whole or not at all. Errors of the file are a
+/// std::runtime_error with its name and a reason (disk full, read-only, locked for longer than `patience`).
 ///
 ///   Store store = Store::open_for_writing("results.db");
 ///   ReplayRecord record = describe_trace(trace);
@@ -54,26 +55,31 @@ class Store {
  public:
   static constexpr std::chrono::milliseconds default_patience{10'000};
 
-  /// Makes the file, and its folders, where they are missing. InputError where the file is something else than a results
-  /// database, or of a newer schema.
-  static Store open_for_writing(const std::filesystem::path& path, std::chrono::milliseconds patience = default_patience);
-  /// InputError as above, and where the file is missing, empty or of an older schema; one without runs is fine.
-  static Store open_read_only(const std::filesystem::path& path, std::chrono::milliseconds patience = default_patience);
+  /// Makes the file, and its folders, where they are missing. InputError where the file is something else
+  /// than a results database, or of a newer schema.
+  static Store open_for_writing(const std::filesystem::path& path,
+                                std::chrono::milliseconds patience = default_patience);
+  /// InputError as above, and where the file is missing, empty or of an older schema; one without runs is
+  /// fine.
+  static Store open_read_only(const std::filesystem::path& path,
+                              std::chrono::milliseconds patience = default_patience);
   Store(Store&&) noexcept;
   Store& operator=(Store&&) noexcept;
   ~Store();
 
   const std::filesystem::path& path() const;
 
-  /// Stores a run and returns its id. A run with the same config_hash is replaced and keeps its id; it then bears the
-  /// comparison, command line and provenance of the latest. Values that are not numbers (NaN) are refused.
+  /// Stores a run and returns its id. A run with the same config_hash is replaced and keeps its id; it then
+  /// bears the comparison, command line and provenance of the latest. Values that are not numbers (NaN) are
+  /// refused.
   int64_t add_replay(const ReplayRecord& record);
   /// Stores a probe and returns its id; one with the same config_hash is replaced and keeps its id.
   int64_t add_probe(const ProbeRecord& record);
 
   /// The id of the run with a config_hash, where it is stored.
   std::optional<int64_t> find_run(const std::string& config_hash);
-  /// All runs, by model, text, trace, prefix, steps and comparison; then in the order in which they were first stored.
+  /// All runs, by model, text, trace, prefix, steps and comparison; then in the order in which they were
+  /// first stored.
   std::vector<TradeoffRow> tradeoff();
   /// By layer, then query head. Empty where there is no such run.
   std::vector<HeadErrors> head_errors(int64_t run_id);

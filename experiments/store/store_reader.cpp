@@ -63,20 +63,25 @@ std::vector<TradeoffRow> Store::tradeoff() {
   return connection_->guarded([&] {
     SQLite::Statement statement(
         connection_->database(),
-        "SELECT run_id, model, model_sha256, text, trace_path, trace_hash, layers, query_heads, kv_heads, prefix_tokens, steps, "
-        "comparison, equal_bytes_target, policy, relative_error_mean, relative_error_p99, relative_error_max, lost_mass_mean, "
-        "lost_mass_max, largest_dropped_weight, kl_mean_nats, output_error_mean, nominal_bytes, logical_bytes, physical_bytes, "
+        "SELECT run_id, model, model_sha256, text, trace_path, trace_hash, layers, query_heads, kv_heads, "
+        "prefix_tokens, steps, "
+        "comparison, equal_bytes_target, policy, relative_error_mean, relative_error_p99, "
+        "relative_error_max, lost_mass_mean, "
+        "lost_mass_max, largest_dropped_weight, kl_mean_nats, output_error_mean, nominal_bytes, "
+        "logical_bytes, physical_bytes, "
         "peak_bytes, full_f16_bytes, kept_tokens_mean, protected_heads, dropped_nothing FROM tradeoff "
-        "ORDER BY model, model_sha256, text, trace_hash, prefix_tokens, steps, comparison DESC, equal_bytes_target, run_id");
+        "ORDER BY model, model_sha256, text, trace_hash, prefix_tokens, steps, comparison DESC, "
+        "equal_bytes_target, run_id");
     std::vector<TradeoffRow> rows;
     while (statement.executeStep()) {
       TradeoffRow row;
-      RowReader(statement) >> row.run_id >> row.model >> row.model_sha256 >> row.text >> row.trace_path >> row.trace_hash >>
-          row.layers >> row.query_heads >> row.kv_heads >> row.prefix >> row.steps >> row.comparison >> row.equal_bytes_target >>
-          row.policy >> row.relative_error_mean >> row.relative_error_p99 >> row.relative_error_max >> row.lost_mass_mean >>
-          row.lost_mass_max >> row.largest_dropped_weight >> row.kl_mean >> row.output_error_mean >> row.nominal_bytes >>
-          row.logical_bytes >> row.physical_bytes >> row.peak_bytes >> row.full_f16_bytes >> row.kept_tokens_mean >>
-          row.protected_heads >> row.dropped_nothing;
+      RowReader(statement) >> row.run_id >> row.model >> row.model_sha256 >> row.text >> row.trace_path >>
+          row.trace_hash >> row.layers >> row.query_heads >> row.kv_heads >> row.prefix >> row.steps >>
+          row.comparison >> row.equal_bytes_target >> row.policy >> row.relative_error_mean >>
+          row.relative_error_p99 >> row.relative_error_max >> row.lost_mass_mean >> row.lost_mass_max >>
+          row.largest_dropped_weight >> row.kl_mean >> row.output_error_mean >> row.nominal_bytes >>
+          row.logical_bytes >> row.physical_bytes >> row.peak_bytes >> row.full_f16_bytes >>
+          row.kept_tokens_mean >> row.protected_heads >> row.dropped_nothing;
       rows.push_back(std::move(row));
     }
     return rows;
@@ -85,15 +90,17 @@ std::vector<TradeoffRow> Store::tradeoff() {
 
 std::vector<HeadErrors> Store::head_errors(int64_t run_id) {
   return connection_->guarded([&] {
-    SQLite::Statement statement(connection_->database(),
-                                "SELECT layer, kv_head, query_head, relative_error, relative_error_max, lost_mass, lost_mass_max, "
-                                "largest_dropped_weight, kl_nats FROM head_errors WHERE run_id = ? ORDER BY layer, query_head");
+    SQLite::Statement statement(
+        connection_->database(),
+        "SELECT layer, kv_head, query_head, relative_error, relative_error_max, lost_mass, lost_mass_max, "
+        "largest_dropped_weight, kl_nats FROM head_errors WHERE run_id = ? ORDER BY layer, query_head");
     bind_all(statement, run_id);
     std::vector<HeadErrors> heads;
     while (statement.executeStep()) {
       HeadErrors head;
-      RowReader(statement) >> head.layer >> head.kv_head >> head.query_head >> head.relative_error >> head.relative_error_max >>
-          head.lost_mass >> head.lost_mass_max >> head.largest_dropped_weight >> head.kl;
+      RowReader(statement) >> head.layer >> head.kv_head >> head.query_head >> head.relative_error >>
+          head.relative_error_max >> head.lost_mass >> head.lost_mass_max >> head.largest_dropped_weight >>
+          head.kl;
       heads.push_back(head);
     }
     return heads;
@@ -102,15 +109,17 @@ std::vector<HeadErrors> Store::head_errors(int64_t run_id) {
 
 std::vector<RunProvenance> Store::provenance_of_runs() {
   return connection_->guarded([&] {
-    SQLite::Statement statement(connection_->database(),
-                                "SELECT run_id, policy, command_line, started_utc, wall_seconds, program_version, git_commit, cpu, "
-                                "kernel_target, compute_type, threads, os FROM provenance_of_runs ORDER BY run_id");
+    SQLite::Statement statement(
+        connection_->database(),
+        "SELECT run_id, policy, command_line, started_utc, wall_seconds, program_version, git_commit, cpu, "
+        "kernel_target, compute_type, threads, os FROM provenance_of_runs ORDER BY run_id");
     std::vector<RunProvenance> runs;
     while (statement.executeStep()) {
       RunProvenance run;
       Provenance& by = run.provenance;
-      RowReader(statement) >> run.run_id >> run.policy >> run.command_line >> run.started_utc >> run.wall_seconds >>
-          by.program_version >> by.commit >> by.cpu >> by.target >> by.compute >> by.threads >> by.os;
+      RowReader(statement) >> run.run_id >> run.policy >> run.command_line >> run.started_utc >>
+          run.wall_seconds >> by.program_version >> by.commit >> by.cpu >> by.target >> by.compute >>
+          by.threads >> by.os;
       runs.push_back(std::move(run));
     }
     return runs;
@@ -119,14 +128,15 @@ std::vector<RunProvenance> Store::provenance_of_runs() {
 
 std::vector<RankedHead> Store::head_ranking() {
   return connection_->guarded([&] {
-    SQLite::Statement statement(connection_->database(),
-                                "SELECT probe_id, model, layer, kv_head, echo, induction, echo_rank, induction_rank "
-                                "FROM head_ranking ORDER BY probe_id, induction_rank");
+    SQLite::Statement statement(
+        connection_->database(),
+        "SELECT probe_id, model, layer, kv_head, echo, induction, echo_rank, induction_rank "
+        "FROM head_ranking ORDER BY probe_id, induction_rank");
     std::vector<RankedHead> heads;
     while (statement.executeStep()) {
       RankedHead head;
-      RowReader(statement) >> head.probe_id >> head.model >> head.layer >> head.kv_head >> head.echo >> head.induction >>
-          head.echo_rank >> head.induction_rank;
+      RowReader(statement) >> head.probe_id >> head.model >> head.layer >> head.kv_head >> head.echo >>
+          head.induction >> head.echo_rank >> head.induction_rank;
       heads.push_back(std::move(head));
     }
     return heads;

@@ -42,12 +42,12 @@ Transformer ModelFile::load() const {
   return {shape_, std::move(weights)};
 }
 
-std::filesystem::path cache_directory() {
+std::filesystem::path user_directory(const char* variable, const char* fallback) {
   // getenv is only unsafe beside setenv, which nothing here calls.
-  const char* cache = std::getenv("XDG_CACHE_HOME");  // NOLINT(concurrency-mt-unsafe)
-  if (cache != nullptr && *cache != '\0') return std::filesystem::path(cache) / "razorscope";
+  const char* folder = std::getenv(variable);  // NOLINT(concurrency-mt-unsafe)
+  if (folder != nullptr && *folder != '\0') return std::filesystem::path(folder) / "razorscope";
   const char* home = std::getenv("HOME");  // NOLINT(concurrency-mt-unsafe)
-  return std::filesystem::path(home != nullptr ? home : ".") / ".cache" / "razorscope";
+  return std::filesystem::path(home != nullptr ? home : ".") / fallback / "razorscope";
 }
 
 std::filesystem::path find_model(const std::string& name_or_path) {
@@ -56,7 +56,7 @@ std::filesystem::path find_model(const std::string& name_or_path) {
     names.emplace_back(model.name);
     if (model.name != name_or_path) continue;
     const std::array<std::filesystem::path, 3> folders = {
-        cache_directory() / "models",
+        user_directory("XDG_CACHE_HOME", ".cache") / "models",
         std::filesystem::read_symlink("/proc/self/exe").parent_path() / "../share/razorscope/models",
         RAZORSCOPE_MODEL_DATA_DIR};
     for (const std::filesystem::path& folder : folders) {

@@ -36,7 +36,8 @@ class ModelFile {
 /// models, then beside the program, then in this source tree. InputError with what is known otherwise.
 std::filesystem::path find_model(const std::string& name_or_path);
 
-/// ${XDG_CACHE_HOME:-~/.cache}/razorscope
-std::filesystem::path cache_directory();
+/// The program's folder below the one that an environment variable names, else below `fallback` in the home directory:
+/// user_directory("XDG_CACHE_HOME", ".cache") is ${XDG_CACHE_HOME:-~/.cache}/razorscope.
+std::filesystem::path user_directory(const char* variable, const char* fallback);
 
 }  // namespace razorscope

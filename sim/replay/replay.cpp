@@ -230,7 +230,9 @@ class PolicyReplay {
   int output_errors_ = 0;
 };
 
-void check_request(const Trace& trace, const ReplayRequest& request) {
+}  // namespace
+
+void check_replay(const Trace& trace, const ReplayRequest& request) {
   if (request.policies.empty()) throw InputError("--policies", "at least one policy is needed");
   if (request.prefix < 1) throw InputError("--prefix", fmt::format("{} is out of range; allowed: from 1", request.prefix));
   if (request.steps < 1) throw InputError("--steps", fmt::format("{} is out of range; allowed: from 1", request.steps));
@@ -241,10 +243,8 @@ void check_request(const Trace& trace, const ReplayRequest& request) {
   }
 }
 
-}  // namespace
-
 std::vector<ReplayResult> replay(const Trace& trace, const ReplayRequest& request, Progress& progress) {
-  check_request(trace, request);
+  check_replay(trace, request);
   const Shape& shape = trace.shape();
   const TraceBounds bounds(trace, request.prefix);
   const SelectionContext context = selection_context(trace, request.prefix, bounds);

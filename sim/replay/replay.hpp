@@ -55,8 +55,11 @@ struct ReplayRequest {
   bool want_kept = false;
 };
 
-/// Replays a trace open loop under every policy, in one pass over the trace. Throws InputError where prefix and steps do
-/// not fit the trace or a policy makes no sense on its model. Parallel over policies and heads; results do not depend on
+/// Throws InputError where prefix and steps do not fit the trace, or there is nothing to replay.
+void check_replay(const Trace& trace, const ReplayRequest& request);
+
+/// Replays a trace open loop under every policy, in one pass over the trace. Throws InputError as check_replay
+/// does, and where a policy makes no sense on the trace's model. Parallel over policies and heads; results do not depend on
 /// the number of threads.
 std::vector<ReplayResult> replay(const Trace& trace, const ReplayRequest& request, Progress& progress);
 
