@@ -1,0 +1,250 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <numeric>
+#include <random>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "policies/codecs/codec.hpp"
+#include "policies/kernels/attend.hpp"
+#include "policies/kernels/kernel_table.hpp"
+
+namespace razorscope::testing {
+
+/// What the scores of a case look like.
+enum class Scores {
+  ordinary,  // about normal
+  extreme,   // +80 and -80 by turns
+  dominant,  // one slot at +80, the rest at -80
+};
+
+/// One call of attend_group, as a test asks for it.
+struct CaseSpec {
+  int head_size = 64;
+  int group = 1;
+  int slots = 16;
+  RowFormat keys = RowFormat::f32;
+  RowFormat values = RowFormat::f32;
+  int compensation_slots = 0;
+  bool alibi = false;
+  Scores scores = Scores::ordinary;
+  bool misaligned = false;  // rows begin one element off a vector's boundary, and one element lies between them
+
+  std::string text() const {
+    const auto name = [](RowFormat format) { return format == RowFormat::f32 ? "f32" : "f16"; };
+    return fmt::format("head size {}, group {}, slots {}, keys {}, values {}, compensation slots {}, alibi {}, scores {}, "
+                       "misaligned {}",
+                       head_size, group, slots, name(keys), name(values), compensation_slots, alibi,
+                       static_cast<int>(scores), misaligned);
+  }
+};
+
+inline size_t element_size(RowFormat format) { return format == RowFormat::f32 ? 4 : 2; }
+
+/// A case's plain numbers: what the rows of its cache are made from.
+struct CaseNumbers {
+  std::vector<float> q;       // [group, head_size]
+  std::vector<float> keys;    // [slots, head_size]
+  std::vector<float> values;  // [slots, head_size]
+  std::vector<int32_t> positions;
+  std::vector<float> slopes;
+  std::vector<float> compensation_keys;
+  std::vector<float> compensation_values;
+  std::vector<float> compensation_bias;
+  int position = 0;  // of the query
+
+  CaseNumbers(const CaseSpec& spec, uint32_t seed) {
+    std::mt19937 random(seed);
+    std::normal_distribution<float> normal;
+    const auto d = static_cast<size_t>(spec.head_size);
+    const auto fill = [&](std::vector<float>& into, int rows) {
+      into.resize(static_cast<size_t>(rows) * d);
+      for (float& x : into) x = normal(random);
+    };
+    fill(q, spec.group);
+    fill(keys, spec.slots);
+    fill(values, spec.slots);
+    fill(compensation_keys, spec.compensation_slots);
+    fill(compensation_values, spec.compensation_slots);
+    for (int i = 0; i < spec.compensation_slots; ++i) compensation_bias.push_back(2.0F * normal(random));
+    if (spec.scores != Scores::ordinary) make_scores_large(spec, random);
+    // Positions with gaps, in no order, all before the query's.
+    positions.resize(static_cast<size_t>(spec.slots));
+    std::iota(positions.begin(), positions.end(), 0);
+    for (int32_t& p : positions) p *= 3;
+    std::shuffle(positions.begin(), positions.end(), random);
+    position = 3 * spec.slots + 2;
+    for (int g = 0; g < spec.group; ++g) slopes.push_back(std::exp2(-8.0F * static_cast<float>(g + 1) / static_cast<float>(spec.group)));
+    if (spec.alibi) {
+      // As a cache has it: the logarithm of Σ exp(slope·n), so that bias - slope·position is about 0.
+      for (float& bias : compensation_bias) bias += slopes[0] * static_cast<float>(position);
+    }
+  }
+
+  static float scale(const CaseSpec& spec) { return 1.0F / std::sqrt(static_cast<float>(spec.head_size)); }
+
+ private:
+  /// q = direction·sqrt(d) for every query head, so that a key's score is its component along the direction.
+  void make_scores_large(const CaseSpec& spec, std::mt19937& random) {
+    const auto d = static_cast<size_t>(spec.head_size);
+    std::vector<float> direction(q.begin(), q.begin() + spec.head_size);
+    const float norm = std::sqrt(std::inner_product(direction.begin(), direction.end(), direction.begin(), 0.0F));
+    for (float& x : direction) x /= norm;
+    for (size_t i = 0; i < q.size(); ++i) q[i] = direction[i % d] * std::sqrt(static_cast<float>(d));
+    const auto chosen = std::uniform_int_distribution<int>(0, std::max(0, spec.slots - 1))(random);
+    for (int s = 0; s < spec.slots; ++s) {
+      const bool high = spec.scores == Scores::extreme ? s % 2 == 0 : s == chosen;
+      for (size_t i = 0; i < d; ++i) {
+        float& key = keys[static_cast<size_t>(s) * d + i];
+        key = 0.01F * key + (high ? 80.0F : -80.0F) * direction[i];
+      }
+    }
+  }
+};
+
+/// A case in memory that the caller gives out: `Memory` is called with a size and an alignment offset in bytes and
+/// returns zeroed memory that lives as long as the case.
+template <typename Memory>
+class HeadCase {
+ public:
+  HeadCase(const CaseSpec& spec, const CaseNumbers& numbers, Memory& memory) : spec_(spec) {
+    view_.head_size = spec.head_size;
+    view_.slots = spec.slots;
+    view_.key_format = spec.keys;
+    view_.value_format = spec.values;
+    view_.keys = rows(numbers.keys, spec.keys, view_.key_stride, memory);
+    view_.values = rows(numbers.values, spec.values, view_.value_stride, memory);
+    if (spec.alibi) view_.positions = plain(numbers.positions, memory);
+    if (spec.compensation_slots > 0) {
+      view_.compensation_slots = spec.compensation_slots;
+      view_.compensation_keys = plain(numbers.compensation_keys, memory);
+      view_.compensation_values = plain(numbers.compensation_values, memory);
+      view_.compensation_bias = plain(numbers.compensation_bias, memory);
+    }
+    query_.group = spec.group;
+    query_.q = plain(numbers.q, memory);
+    query_.scale = CaseNumbers::scale(spec);
+    if (spec.alibi) query_.slopes = plain(numbers.slopes, memory);
+    query_.position = numbers.position;
+    const auto group = static_cast<size_t>(spec.group);
+    output_.out = plain(std::vector<float>(group * static_cast<size_t>(spec.head_size)), memory);
+    output_.scores = plain(std::vector<float>(group * static_cast<size_t>(view_.entries())), memory);
+    output_.log_sum = plain(std::vector<float>(group), memory);
+  }
+
+  const HeadView& view() const { return view_; }
+  const GroupQuery& query() const { return query_; }
+  const GroupOutput& output() const { return output_; }
+
+  std::vector<float> out() const { return {output_.out, output_.out + spec_.group * spec_.head_size}; }
+  std::vector<float> scores() const { return {output_.scores, output_.scores + spec_.group * view_.entries()}; }
+  std::vector<float> log_sums() const { return {output_.log_sum, output_.log_sum + spec_.group}; }
+
+ private:
+  template <typename T>
+  T* plain(const std::vector<T>& values, Memory& memory) {
+    auto* address = reinterpret_cast<T*>(memory(values.size() * sizeof(T), spec_.misaligned ? sizeof(T) : 0));
+    std::copy(values.begin(), values.end(), address);
+    return address;
+  }
+
+  const std::byte* rows(const std::vector<float>& values, RowFormat format, size_t& stride, Memory& memory) {
+    const Codec& codec = *codec_of(format);
+    const size_t row_bytes = codec.row_bytes(spec_.head_size);
+    const size_t gap = spec_.misaligned ? element_size(format) : 0;
+    stride = row_bytes + gap;
+    const auto slots = static_cast<size_t>(spec_.slots);
+    // The last row ends with its last element: nothing may be read behind it.
+    std::byte* address = memory(slots == 0 ? 0 : slots * stride - gap, gap);
+    for (size_t s = 0; s < slots; ++s) {
+      codec.encode(values.data() + s * static_cast<size_t>(spec_.head_size), spec_.head_size, address + s * stride);
+    }
+    return address;
+  }
+
+  static const Codec* codec_of(RowFormat format) {
+    static const auto f32 = find_codec("test", "f32").make({});
+    static const auto f16 = find_codec("test", "f16").make({});
+    return format == RowFormat::f32 ? f32.get() : f16.get();
+  }
+
+  CaseSpec spec_;
+  HeadView view_;
+  GroupQuery query_;
+  GroupOutput output_;
+};
+
+/// Memory from the heap: 64-byte aligned blocks, shifted as asked for, with a canary behind each.
+class HeapMemory {
+ public:
+  std::byte* operator()(size_t bytes, size_t shift) {
+    Block& block = blocks_.emplace_back();
+    block.storage.resize(64 + shift + bytes + canary.size());
+    const auto address = reinterpret_cast<uintptr_t>(block.storage.data());
+    block.begin = (address + 63) / 64 * 64 - address + shift;
+    block.bytes = bytes;
+    std::copy(canary.begin(), canary.end(), reinterpret_cast<char*>(block.storage.data()) + block.begin + bytes);
+    return block.storage.data() + block.begin;
+  }
+
+  /// Whether nothing was written behind any block.
+  bool canaries_live() const {
+    return std::all_of(blocks_.begin(), blocks_.end(), [](const Block& block) {
+      return std::equal(canary.begin(), canary.end(),
+                        reinterpret_cast<const char*>(block.storage.data()) + block.begin + block.bytes);
+    });
+  }
+
+ private:
+  static constexpr std::string_view canary = "nothing may be written here";
+  struct Block {
+    std::vector<std::byte> storage;
+    size_t begin = 0;
+    size_t bytes = 0;
+  };
+  std::vector<Block> blocks_;
+};
+
+/// Every target's table that runs on this processor, the scalar twin among them.
+inline std::vector<const KernelTable*> available_tables() {
+  std::vector<const KernelTable*> tables;
+  for (const Target target : available_targets()) {
+    tables.push_back(target == Target::scalar ? &scalar_kernels() : target == Target::avx2 ? avx2_kernels() : avx512_kernels());
+  }
+  return tables;
+}
+
+/// The largest over rows of Σ(a-b)² / Σb²: normalised mean squared error. NaN where anything is NaN.
+inline double worst_nmse(const std::vector<float>& got, const std::vector<float>& expected, size_t row) {
+  double worst = 0.0;
+  for (size_t begin = 0; begin < expected.size(); begin += row) {
+    double difference = 0.0;
+    double norm = 0.0;
+    for (size_t i = begin; i < begin + row; ++i) {
+      const double delta = static_cast<double>(got[i]) - expected[i];
+      difference += delta * delta;
+      norm += static_cast<double>(expected[i]) * expected[i];
+    }
+    const double nmse = difference == 0.0 ? 0.0 : difference / norm;
+    if (!(nmse <= worst)) worst = nmse;
+  }
+  return worst;
+}
+
+inline double worst_difference(const std::vector<float>& got, const std::vector<float>& expected) {
+  double worst = 0.0;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    const double difference = std::abs(static_cast<double>(got[i]) - expected[i]);
+    if (!(difference <= worst)) worst = difference;
+  }
+  return worst;
+}
+
+}  // namespace razorscope::testing
