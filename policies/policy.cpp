@@ -102,7 +102,9 @@ std::string print_parameters(const std::vector<const Parameter*>& parameters, co
 
 std::string print_codec(const CodecChoice& choice) {
   const CodecEntry& entry = find_codec("policy", choice.name);
-  return fmt::format("{}{}{}{}", choice.scope, choice.scope.empty() ? "" : "=", choice.name,
+  std::string variants;
+  for (const std::string& variant : choice.variants) variants += "/" + variant;
+  return fmt::format("{}{}{}{}{}", choice.scope, choice.scope.empty() ? "" : "=", choice.name, variants,
                      print_parameters(applicable_parameters("", entry.parameters, choice.values), choice.values));
 }
 
@@ -122,10 +124,19 @@ CodecChoice parse_codec(std::string_view whole, const std::string& text, const S
       fail(whole, fmt::format("the scope '{}' needs a selection that protects heads, and {} has none", choice.scope, selection.name));
     }
   }
-  const size_t slash = head.find('/');
-  const CodecEntry& entry = find_codec(where, head.substr(0, slash));
+  const std::vector<std::string> words = split(whole, head, '/');
+  const CodecEntry& entry = find_codec(where, words.front());
   choice.name = entry.name;
-  if (slash != std::string::npos) fail(whole, fmt::format("the codec {} has no variants", entry.name));
+  for (size_t i = 1; i < words.size(); ++i) {
+    if (entry.variants.empty()) fail(whole, fmt::format("the codec {} has no variants", entry.name));
+    if (std::find(entry.variants.begin(), entry.variants.end(), words[i]) == entry.variants.end()) {
+      fail(whole, unknown_name("variant of " + entry.name, words[i], entry.variants));
+    }
+    if (std::count(words.begin() + 1, words.end(), words[i]) > 1) fail(whole, fmt::format("the variant {} is named twice", words[i]));
+  }
+  for (const std::string& variant : entry.variants) {
+    if (std::find(words.begin() + 1, words.end(), variant) != words.end()) choice.variants.push_back(variant);
+  }
   choice.values = complete_parameters(where, entry.name, "", entry.parameters, pairs);
   return choice;
 }
@@ -148,7 +159,7 @@ const CodecChoice* resolve(const std::vector<CodecChoice>& codecs, bool keys, bo
 }
 
 const CodecChoice& default_codec() {
-  static const CodecChoice choice = {"", "f16", {}};
+  static const CodecChoice choice = {"", "f16", {}, {}};
   return choice;
 }
 
@@ -236,6 +247,7 @@ nlohmann::json Policy::to_json() const {
     const CodecEntry& codec = find_codec("policy", choice.name);
     codecs.push_back({{"scope", choice.scope},
                       {"name", choice.name},
+                      {"variants", choice.variants},
                       {"parameters", texts(applicable_parameters("", codec.parameters, choice.values), choice.values)}});
   }
   return {{"selection", selection_},

@@ -17,6 +17,7 @@ namespace razorscope {
 struct CodecChoice {
   std::string scope;
   std::string name;
+  std::vector<std::string> variants;  // in the order of the codec's declaration
   ParameterValues values;
 
   bool operator==(const CodecChoice&) const = default;
@@ -25,7 +26,7 @@ struct CodecChoice {
 /// A policy: a selection times codecs, with every parameter set. The text form is the grammar of the command line:
 ///   POLICY    = SELECTION { "+" CODEC }                                        without a codec: f16
 ///   SELECTION = name [ "/" variant ] [ ":" key "=" value { "," key "=" value } ]
-///   CODEC     = [ scope "=" ] name [ ":" key "=" value { "," ... } ]
+///   CODEC     = [ scope "=" ] name { "/" variant } [ ":" key "=" value { "," ... } ]
 /// A value that contains ; + , : or " is quoted with ", a " inside doubled. parse(name()) gives an equal policy.
 class Policy {
  public:

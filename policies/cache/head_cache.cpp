@@ -1,140 +1,136 @@
 #include "policies/cache/head_cache.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <numeric>
 #include <stdexcept>
 
 namespace razorscope {
-namespace {
 
-int rounded_capacity(int tokens) { return (tokens + block_tokens - 1) / block_tokens * block_tokens; }
+HeadCache::HeadCache(const HeadCacheSpec& spec, AllocationCounter& counter)
+    : spec_(spec),
+      counter_(&counter),
+      keys_(spec.key_codec->make_store(spec.head_size, RowRole::keys, counter)),
+      values_(spec.value_codec->make_store(spec.head_size, RowRole::values, counter)),
+      compensation_(make_compensation(spec.compensation, spec.slope, spec.head_size, counter)) {}
 
-size_t compensation_bytes(int head_size) { return (2 * static_cast<size_t>(head_size) + 1) * sizeof(float); }
-
-}  // namespace
-
-HeadCache::HeadCache(const HeadCacheSpec& spec, AllocationCounter& counter) : spec_(spec), counter_(&counter) {}
-
-void HeadCache::reserve(int tokens) {
-  if (tokens <= capacity_) return;
-  const int capacity = rounded_capacity(tokens);
-  const size_t key_bytes = spec_.key_codec->row_bytes(spec_.head_size);
-  const size_t value_bytes = spec_.value_codec->row_bytes(spec_.head_size);
-  const auto rows = static_cast<size_t>(capacity);
-  const auto used = static_cast<size_t>(slots_);
-  keys_.resize(rows * key_bytes, used * key_bytes, *counter_);
-  values_.resize(rows * value_bytes, used * value_bytes, *counter_);
-  if (positions_.data() != nullptr) positions_.resize(rows * sizeof(int32_t), used * sizeof(int32_t), *counter_);
+void HeadCache::reserve_slots(int slots) {
+  if (slots <= capacity_) return;
+  const int capacity = rounded_capacity(slots);
+  const auto bytes = static_cast<size_t>(capacity) * sizeof(int32_t);
+  const auto used = static_cast<size_t>(tokens()) * sizeof(int32_t);
+  if (positions_.data() != nullptr) positions_.resize(bytes, used, *counter_);
+  if (spec_.keeps_scores) scores_.resize(bytes, scores_.data() == nullptr ? 0 : used, *counter_);
   capacity_ = capacity;
 }
 
 void HeadCache::store_positions() {
   if (positions_.data() != nullptr || capacity_ == 0) return;
   positions_ = CacheBuffer(static_cast<size_t>(capacity_) * sizeof(int32_t), *counter_);
-  std::iota(positions_.as<int32_t>(), positions_.as<int32_t>() + slots_, 0);
+  std::iota(positions_.as<int32_t>(), positions_.as<int32_t>() + tokens(), 0);
 }
 
-void HeadCache::store(int slot, int position, const float* key, const float* value) {
-  const auto index = static_cast<size_t>(slot);
-  spec_.key_codec->encode(key, spec_.head_size, keys_.data() + index * spec_.key_codec->row_bytes(spec_.head_size));
-  spec_.value_codec->encode(value, spec_.head_size, values_.data() + index * spec_.value_codec->row_bytes(spec_.head_size));
-  if (positions_.data() != nullptr) positions_.as<int32_t>()[slot] = position;
-}
+void HeadCache::compress(const float* keys, const float* values, size_t stride, int tokens, const HeadPlan& plan,
+                         std::span<const float> scores) {
+  if (this->tokens() != 0 || has_compensation()) throw std::logic_error("HeadCache::compress: the cache is not empty");
+  const auto folds = static_cast<int>(plan.dropped.size());
+  const int kept = tokens - folds;
+  reserve_slots(kept);
+  if (folds > 0) store_positions();
+  keys_->reserve(kept);
+  values_->reserve(kept);
+  if (compensation_ && plan.fold) compensation_->begin(folds);
 
-void HeadCache::compress(const float* keys, const float* values, size_t stride, int tokens, const HeadPlan& plan) {
-  if (slots_ != 0 || folded_ != 0) throw std::logic_error("HeadCache::compress: the cache is not empty");
-  reserve(tokens - static_cast<int>(plan.dropped.size()));
-  if (!plan.dropped.empty()) store_positions();
+  std::vector<int32_t> kept_positions;
   auto next_dropped = plan.dropped.begin();
   for (int t = 0; t < tokens; ++t) {
-    const float* key = keys + static_cast<size_t>(t) * stride;
-    const float* value = values + static_cast<size_t>(t) * stride;
     if (next_dropped != plan.dropped.end() && *next_dropped == t) {
       ++next_dropped;
-      if (plan.fold) fold(t, key, value);
+      if (plan.fold) fold(t, keys + static_cast<size_t>(t) * stride, values + static_cast<size_t>(t) * stride);
     } else {
-      store(slots_++, t, key, value);
+      kept_positions.push_back(t);
     }
   }
   if (next_dropped != plan.dropped.end()) throw std::logic_error("HeadCache::compress: the plan drops tokens that are not held");
+  for (const auto& [store, rows] : {std::pair(keys_.get(), keys), std::pair(values_.get(), values)}) {
+    if (store->wants_calibration()) {
+      for (const int32_t t : kept_positions) store->calibrate(rows + static_cast<size_t>(t) * stride);
+    }
+    for (const int32_t t : kept_positions) store->append(rows + static_cast<size_t>(t) * stride);
+    store->end_prefix();
+  }
+  for (size_t slot = 0; slot < kept_positions.size(); ++slot) {
+    if (positions_.data() != nullptr) positions_.as<int32_t>()[slot] = kept_positions[slot];
+    if (spec_.keeps_scores) scores_.as<float>()[slot] = scores[static_cast<size_t>(kept_positions[slot])];
+  }
+  if (compensation_ && plan.fold) compensation_->end_prefix();
 }
 
 void HeadCache::append(int position, const float* key, const float* value) {
-  // One more block at a time while small, then an eighth more, so that appending stays linear.
-  if (slots_ == capacity_) reserve(capacity_ + std::max(block_tokens, capacity_ / 8));
-  if (position != slots_) store_positions();
-  store(slots_++, position, key, value);
+  const int slot = tokens();
+  if (slot == capacity_) reserve_slots(capacity_ + std::max(block_tokens, capacity_ / 8));
+  if (position != slot) store_positions();
+  keys_->append(key);
+  values_->append(value);
+  if (positions_.data() != nullptr) positions_.as<int32_t>()[slot] = position;
+  if (spec_.keeps_scores) scores_.as<float>()[slot] = 0.0F;
 }
 
 int HeadCache::slot_of(int32_t position) const {
   const std::span<const int32_t> held = positions();
-  if (held.empty()) return position < slots_ ? position : -1;
+  if (positions_.data() == nullptr) return position < tokens() ? position : -1;
   const auto found = std::find(held.begin(), held.end(), position);
   return found == held.end() ? -1 : static_cast<int>(found - held.begin());
 }
 
+void HeadCache::remove_slot(int slot) {
+  const int last = tokens() - 1;
+  const bool ordered = keeps_order();
+  const auto remove_element = [&](auto* array) {
+    if (ordered) {
+      std::copy(array + slot + 1, array + last + 1, array + slot);
+    } else {
+      array[slot] = array[last];
+    }
+  };
+  remove_element(positions_.as<int32_t>());
+  if (spec_.keeps_scores) remove_element(scores_.as<float>());
+  keys_->remove(slot, ordered);
+  values_->remove(slot, ordered);
+}
+
 void HeadCache::drop(const HeadPlan& plan) {
   if (plan.dropped.empty()) return;
-  const size_t key_bytes = spec_.key_codec->row_bytes(spec_.head_size);
-  const size_t value_bytes = spec_.value_codec->row_bytes(spec_.head_size);
   std::vector<float> key(static_cast<size_t>(spec_.head_size));
   std::vector<float> value(static_cast<size_t>(spec_.head_size));
   store_positions();
   for (const int32_t position : plan.dropped) {
     const int slot = slot_of(position);
     if (slot < 0) throw std::logic_error("HeadCache::drop: the plan drops a token that is not held");
-    std::byte* key_row = keys_.data() + static_cast<size_t>(slot) * key_bytes;
-    std::byte* value_row = values_.data() + static_cast<size_t>(slot) * value_bytes;
     if (plan.fold) {
-      spec_.key_codec->decode(key_row, spec_.head_size, key.data());
-      spec_.value_codec->decode(value_row, spec_.head_size, value.data());
+      keys_->read(slot, key.data());
+      values_->read(slot, value.data());
       fold(position, key.data(), value.data());
     }
-    const auto last = static_cast<size_t>(--slots_);
-    if (static_cast<size_t>(slot) != last) {
-      std::memcpy(key_row, keys_.data() + last * key_bytes, key_bytes);
-      std::memcpy(value_row, values_.data() + last * value_bytes, value_bytes);
-      positions_.as<int32_t>()[slot] = positions_.as<int32_t>()[last];
-    }
+    remove_slot(slot);
   }
 }
 
 void HeadCache::fold(int position, const float* key, const float* value) {
-  if (spec_.compensation == Compensation::none) throw std::logic_error("HeadCache::fold: this cache has no compensation slot");
-  if (compensation_.data() == nullptr) compensation_ = CacheBuffer(compensation_bytes(spec_.head_size), *counter_);
-  const double log_of_token = spec_.slope * position;
-  ++folded_;
-  if (spec_.slope == 0.0) {
-    log_weight_ = std::log(static_cast<double>(folded_));  // exact for counts, where a running sum of logarithms drifts
-  } else if (folded_ == 1) {
-    log_weight_ = log_of_token;
-  } else {
-    const double larger = std::max(log_weight_, log_of_token);
-    log_weight_ = larger + std::log(std::exp(log_weight_ - larger) + std::exp(log_of_token - larger));
-  }
-  // The share of the slot's weight that this token has: 1/N_d under RoPE.
-  const auto share = static_cast<float>(std::exp(log_of_token - log_weight_));
-  float* mean_key = compensation_.as<float>();
-  float* mean_value = mean_key + spec_.head_size;
-  for (int i = 0; i < spec_.head_size; ++i) {
-    mean_key[i] += share * (key[i] - mean_key[i]);
-    mean_value[i] += share * (value[i] - mean_value[i]);
-  }
-  mean_value[spec_.head_size] = spec_.compensation == Compensation::weighted ? static_cast<float>(log_weight_) : 0.0F;
+  if (!compensation_) throw std::logic_error("HeadCache::fold: this cache has no compensation slot");
+  compensation_->fold(position, key, value);
 }
 
 std::span<const int32_t> HeadCache::positions() const {
   if (positions_.data() == nullptr) return {};
-  return {positions_.as<int32_t>(), static_cast<size_t>(slots_)};
+  return {positions_.as<int32_t>(), static_cast<size_t>(tokens())};
 }
 
 std::vector<int32_t> HeadCache::sorted_positions() const {
   const std::span<const int32_t> held = positions();
   std::vector<int32_t> sorted(held.begin(), held.end());
   if (positions_.data() == nullptr) {
-    sorted.resize(static_cast<size_t>(slots_));
+    sorted.resize(static_cast<size_t>(tokens()));
     std::iota(sorted.begin(), sorted.end(), 0);
   }
   std::sort(sorted.begin(), sorted.end());
@@ -142,58 +138,106 @@ std::vector<int32_t> HeadCache::sorted_positions() const {
 }
 
 std::span<const float> HeadCache::compensation_key() const {
-  return {compensation_.as<float>(), static_cast<size_t>(spec_.head_size)};
+  return {compensation_->view(nullptr).keys, static_cast<size_t>(spec_.head_size)};
 }
 
 std::span<const float> HeadCache::compensation_value() const {
-  return {compensation_.as<float>() + spec_.head_size, static_cast<size_t>(spec_.head_size)};
+  return {compensation_->view(nullptr).values, static_cast<size_t>(spec_.head_size)};
 }
 
-float HeadCache::compensation_bias() const { return compensation_.as<float>()[2 * spec_.head_size]; }
+float HeadCache::compensation_bias() const { return compensation_->view(nullptr).bias[0]; }
+
+void HeadCache::read_all(float* keys, float* values) const {
+  keys_->read_all(keys);
+  values_->read_all(values);
+}
 
 void HeadCache::attend(const GroupQuery& query, const GroupOutput& output) const {
   HeadView head;
   head.head_size = spec_.head_size;
-  head.slots = slots_;
-  head.key_format = spec_.key_codec->format();
-  head.value_format = spec_.value_codec->format();
-  head.keys = keys_.data();
-  head.values = values_.data();
-  head.key_stride = spec_.key_codec->row_bytes(spec_.head_size);
-  head.value_stride = spec_.value_codec->row_bytes(spec_.head_size);
+  head.slots = tokens();
   head.positions = positions_.as<int32_t>();
-  if (has_compensation()) {
-    head.compensation_slots = 1;
-    head.compensation_keys = compensation_.as<float>();
-    head.compensation_values = head.compensation_keys + spec_.head_size;
-    head.compensation_bias = head.compensation_values + spec_.head_size;
+  // Rows that kernels cannot read in place are decoded for them.
+  std::vector<float> decoded_keys;
+  std::vector<float> decoded_values;
+  const auto show = [&](const RowStore& store, std::vector<float>& decoded) {
+    const std::optional<RawRows> raw = store.raw();
+    if (raw) return *raw;
+    decoded.resize(static_cast<size_t>(store.rows()) * static_cast<size_t>(spec_.head_size));
+    store.read_all(decoded.data());
+    return RawRows{RowFormat::f32, reinterpret_cast<const std::byte*>(decoded.data()),
+                   static_cast<size_t>(spec_.head_size) * sizeof(float)};
+  };
+  const RawRows keys = show(*keys_, decoded_keys);
+  const RawRows values = show(*values_, decoded_values);
+  head.key_format = keys.format;
+  head.keys = keys.data;
+  head.key_stride = keys.stride;
+  head.value_format = values.format;
+  head.values = values.data;
+  head.value_stride = values.stride;
+  const auto set_compensation = [&](const CompensationView& view) {
+    head.compensation_slots = view.slots;
+    head.compensation_keys = view.keys;
+    head.compensation_values = view.values;
+    head.compensation_bias = view.bias;
+  };
+  if (!has_compensation() || !compensation_->depends_on_query()) {
+    if (has_compensation()) set_compensation(compensation_->view(nullptr));
+    attend_group(head, query, output);
+    return;
   }
-  attend_group(head, query, output);
+  std::vector<float> scaled(static_cast<size_t>(spec_.head_size));
+  for (int g = 0; g < query.group; ++g) {
+    GroupQuery one = query;
+    one.group = 1;
+    one.q = query.q + static_cast<ptrdiff_t>(g) * spec_.head_size;
+    if (query.slopes != nullptr) one.slopes = query.slopes + g;
+    std::transform(one.q, one.q + spec_.head_size, scaled.begin(), [&](float x) { return x * query.scale; });
+    set_compensation(compensation_->view(scaled.data()));
+    GroupOutput part = output;
+    part.out += static_cast<ptrdiff_t>(g) * spec_.head_size;
+    if (part.scores != nullptr) part.scores += static_cast<ptrdiff_t>(g) * head.entries();
+    if (part.log_sum != nullptr) part.log_sum += g;
+    attend_group(head, one, part);
+  }
 }
 
+void HeadCache::add_scores(std::span<const float> added) {
+  float* scores = scores_.as<float>();
+  for (size_t slot = 0; slot < added.size(); ++slot) scores[slot] += added[slot];
+}
+
+std::span<const float> HeadCache::scores() const { return {scores_.as<float>(), static_cast<size_t>(tokens())}; }
+
 ByteLedger HeadCache::ledger() const {
-  const auto slots = static_cast<size_t>(slots_);
+  const auto slots = static_cast<size_t>(tokens());
+  const RowBytes keys = keys_->bytes();
+  const RowBytes values = values_->bytes();
   ByteLedger ledger;
-  ledger.keys = slots * spec_.key_codec->row_bytes(spec_.head_size);
-  ledger.values = slots * spec_.value_codec->row_bytes(spec_.head_size);
+  ledger.keys = keys.payload;
+  ledger.values = values.payload;
+  ledger.scales = keys.scales + values.scales;
+  ledger.residual = keys.residual + values.residual;
   if (positions_.data() != nullptr) ledger.positions = slots * sizeof(int32_t);
-  if (has_compensation()) ledger.compensation = compensation_bytes(spec_.head_size);
-  const size_t allocated =
-      keys_.allocated() + values_.allocated() + positions_.allocated() + compensation_.allocated();
+  if (spec_.keeps_scores) ledger.scores = slots * sizeof(float);
+  if (compensation_) ledger.compensation = compensation_->bytes();
+  const size_t allocated = keys.allocated + values.allocated + positions_.allocated() + scores_.allocated() +
+                           (compensation_ ? compensation_->allocated() : 0);
   ledger.padding = allocated - ledger.logical();
-  const double bits =
-      spec_.key_codec->bits_per_element(spec_.head_size) + spec_.value_codec->bits_per_element(spec_.head_size);
+  const double bits = spec_.key_codec->bits_per_element(spec_.head_size) + spec_.value_codec->bits_per_element(spec_.head_size);
   ledger.nominal = static_cast<double>(entries()) * spec_.head_size * bits / 8.0;
   return ledger;
 }
 
 size_t HeadCache::physical_bytes(const HeadCacheSpec& spec, int tokens, int prefix, bool folds) {
-  const auto rows = static_cast<size_t>(rounded_capacity(tokens));
-  size_t bytes = CacheBuffer::block_size(rows * spec.key_codec->row_bytes(spec.head_size)) +
-                 CacheBuffer::block_size(rows * spec.value_codec->row_bytes(spec.head_size));
+  const size_t slot_array = CacheBuffer::block_size(static_cast<size_t>(rounded_capacity(tokens)) * sizeof(int32_t));
+  size_t bytes = spec.key_codec->allocated_bytes(tokens, spec.head_size, RowRole::keys) +
+                 spec.value_codec->allocated_bytes(tokens, spec.head_size, RowRole::values);
+  if (spec.keeps_scores) bytes += slot_array;
   if (tokens == prefix) return bytes;
-  bytes += CacheBuffer::block_size(rows * sizeof(int32_t));
-  if (folds) bytes += CacheBuffer::block_size(compensation_bytes(spec.head_size));
+  bytes += slot_array;
+  if (folds) bytes += compensation_bytes(spec.compensation, spec.head_size, prefix - tokens);
   return bytes;
 }
 

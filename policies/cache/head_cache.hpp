@@ -6,60 +6,71 @@
 #include <vector>
 
 #include "policies/cache/byte_ledger.hpp"
-#include "policies/cache/cache_buffer.hpp"
+#include "policies/cache/compensation.hpp"
+#include "policies/cache_buffer.hpp"
 #include "policies/codecs/codec.hpp"
 #include "policies/kernels/attend.hpp"
 #include "policies/selections/selection.hpp"
 
 namespace razorscope {
 
-/// Tokens that memory is handed out for at a time, as paged engines do.
-inline constexpr int block_tokens = 16;
-
 /// What a head cache is built from. The codecs must outlive it.
 struct HeadCacheSpec {
   int head_size = 0;
   const Codec* key_codec = nullptr;
   const Codec* value_codec = nullptr;
-  Compensation compensation = Compensation::none;
+  CompensationSpec compensation;
+  bool keeps_scores = false;  // one accumulated score a slot (Needs::accumulate)
   /// ALiBi slope of the head, 0 under RoPE: a folded token at position n weighs exp(slope·n) in its slot, so that the
   /// slot's bias ln Σ exp(slope·n) - slope·m is what the tokens' own biases sum to (razor-attention, section 2).
   double slope = 0.0;
 };
 
-/// The KV cache of one head: coded rows of the tokens it keeps, in slots, and at most one compensation slot.
+/// The KV cache of one head: coded rows of the tokens it keeps, in slots, and its compensation slots.
 ///
-/// A token that leaves is overwritten by the last slot, so slot order is free and nothing is moved but one row. Positions
-/// are stored once a token has left; before that slot i holds position i. Compensation means are running means in f32.
-/// Not shared by threads.
+/// Where the codecs allow, a token that leaves is overwritten by the last slot, so that only one row is moved and slot
+/// order is free; codecs that group or age rows keep the order. Positions are stored once a token has left; before that
+/// slot i holds position i. Not shared by threads, but attend() may run for one head at a time on any thread.
 class HeadCache {
  public:
   HeadCache(const HeadCacheSpec& spec, AllocationCounter& counter);
 
   /// Fills an empty cache with the prefix 0 .. tokens - 1 of exact rows (row t at keys + t·stride), less the planned
-  /// tokens: each row is read once and encoded, or folded from its exact value. Memory fits what is kept.
-  void compress(const float* keys, const float* values, size_t stride, int tokens, const HeadPlan& plan);
+  /// tokens: each row is encoded, or folded from its exact value. Memory fits what is kept. scores: the tokens'
+  /// accumulated scores, [tokens], where the cache keeps them.
+  void compress(const float* keys, const float* values, size_t stride, int tokens, const HeadPlan& plan,
+                std::span<const float> scores = {});
 
   /// Encodes one new token. Positions ascend.
   void append(int position, const float* key, const float* value);
 
-  /// Drops tokens; folded ones join the compensation slot with their decoded values.
+  /// Drops tokens; folded ones join a compensation slot with their decoded values.
   void drop(const HeadPlan& plan);
 
-  /// Attention of the group's queries over all slots.
+  /// Attention of the group's queries over all slots; scores and their order as in GroupOutput.
   void attend(const GroupQuery& query, const GroupOutput& output) const;
 
-  int tokens() const { return slots_; }
-  bool has_compensation() const { return folded_ > 0 && spec_.compensation != Compensation::none; }
-  int entries() const { return slots_ + (has_compensation() ? 1 : 0); }
+  /// Adds to the accumulated scores, [tokens()] in slot order.
+  void add_scores(std::span<const float> added);
+  std::span<const float> scores() const;
+
+  int tokens() const { return keys_->rows(); }
+  bool has_compensation() const { return compensation_slots() > 0; }
+  int compensation_slots() const { return compensation_ ? compensation_->slots() : 0; }
+  int entries() const { return tokens() + compensation_slots(); }
+  CompensationSlots* compensation() const { return compensation_.get(); }
   /// Position of each slot; empty: slot i holds position i.
   std::span<const int32_t> positions() const;
   /// Positions held, ascending.
   std::vector<int32_t> sorted_positions() const;
-  /// The compensation slot's mean key and value, [head_size] each; only where has_compensation().
+  /// The first compensation slot's mean key and value, [head_size] each; only where has_compensation().
   std::span<const float> compensation_key() const;
   std::span<const float> compensation_value() const;
   float compensation_bias() const;
+  /// Decoded rows of all slots, [tokens(), head_size] each.
+  void read_all(float* keys, float* values) const;
+  /// Whether what a row reads back as can change as later tokens arrive.
+  bool ages() const { return keys_->ages() || values_->ages(); }
 
   ByteLedger ledger() const;
 
@@ -67,22 +78,22 @@ class HeadCache {
   static size_t physical_bytes(const HeadCacheSpec& spec, int tokens, int prefix, bool folds);
 
  private:
-  void reserve(int tokens);
+  /// Room for the arrays that have one element a slot: positions, accumulated scores.
+  void reserve_slots(int slots);
   void store_positions();
-  void store(int slot, int position, const float* key, const float* value);
   void fold(int position, const float* key, const float* value);
   int slot_of(int32_t position) const;
+  void remove_slot(int slot);
+  bool keeps_order() const { return keys_->needs_order() || values_->needs_order(); }
 
   HeadCacheSpec spec_;
   AllocationCounter* counter_;
-  int slots_ = 0;
-  int capacity_ = 0;
-  int64_t folded_ = 0;
-  double log_weight_ = 0.0;  // ln Σ exp(slope·position) over the folded tokens
-  CacheBuffer keys_;
-  CacheBuffer values_;
-  CacheBuffer positions_;     // int32 [capacity], or empty
-  CacheBuffer compensation_;  // floats [2·head_size + 1]: key, value, bias; or empty
+  std::unique_ptr<RowStore> keys_;
+  std::unique_ptr<RowStore> values_;
+  std::unique_ptr<CompensationSlots> compensation_;
+  int capacity_ = 0;       // slots that the arrays have room for
+  CacheBuffer positions_;  // int32 [capacity], or empty
+  CacheBuffer scores_;     // f32 [capacity], or empty
 };
 
 }  // namespace razorscope

@@ -1,6 +1,7 @@
 #include "policies/cache/layer_cache.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace razorscope {
 
@@ -9,7 +10,7 @@ PolicyRun::PolicyRun(const Policy& policy, const SelectionContext& context)
   for (const bool keys : {true, false}) {
     for (const bool is_protected : {false, true}) {
       const CodecChoice& choice = policy.codec_of(keys, is_protected);
-      codecs_.push_back(find_codec("policy", choice.name).make(choice.values));
+      codecs_.push_back(find_codec("policy", choice.name).make(choice.variants, choice.values));
     }
   }
 }
@@ -21,6 +22,7 @@ HeadCacheSpec PolicyRun::head_spec(int layer, int kv_head) const {
   spec.key_codec = codec(true, is_protected);
   spec.value_codec = codec(false, is_protected);
   spec.compensation = selection_->compensation();
+  spec.keeps_scores = selection_->needs().accumulate;
   if (!shape_.alibi_slopes.empty()) {
     spec.slope = shape_.alibi_slopes[static_cast<size_t>(kv_head * shape_.group_size())];
   }
@@ -34,17 +36,19 @@ size_t PolicyRun::predicted_bytes(int prefix) const {
   view.held.resize(static_cast<size_t>(shape_.kv_heads));
   for (int layer = 0; layer < shape_.layers; ++layer) {
     view.layer = layer;
-    const LayerPlan plan = selection_->plan(view);
+    const std::optional<std::vector<int>> counts = selection_->kept_counts(layer, prefix);
+    const LayerPlan plan = counts ? LayerPlan(view.held.size()) : selection_->plan(view);
     for (int h = 0; h < shape_.kv_heads; ++h) {
       const HeadPlan& head = plan[static_cast<size_t>(h)];
-      const int kept = prefix - static_cast<int>(head.dropped.size());
+      const int kept = counts ? (*counts)[static_cast<size_t>(h)] : prefix - static_cast<int>(head.dropped.size());
       bytes += HeadCache::physical_bytes(head_spec(layer, h), kept, prefix, head.fold);
     }
   }
   return bytes;
 }
 
-LayerCache::LayerCache(const PolicyRun& run, int layer, AllocationCounter& counter) : run_(&run), layer_(layer) {
+LayerCache::LayerCache(const PolicyRun& run, int layer, AllocationCounter& counter)
+    : run_(&run), layer_(layer), weights_(static_cast<size_t>(run.shape().kv_heads)) {
   for (int h = 0; h < run.shape().kv_heads; ++h) heads_.emplace_back(run.head_spec(layer, h), counter);
 }
 
@@ -56,10 +60,15 @@ LayerView LayerCache::view(int tokens) const {
   return view;
 }
 
-LayerPlan LayerCache::compress(const float* keys, const float* values, size_t token_stride, size_t head_stride, int tokens) {
-  LayerPlan plan = run_->selection().plan(view(tokens));
+LayerPlan LayerCache::compress(const PrefixView& prefix, int tokens) {
+  LayerView now = view(tokens);
+  now.prefix = &prefix;
+  LayerPlan plan = run_->selection().plan(now);
+  const bool accumulates = run_->selection().needs().accumulate;
   for (size_t h = 0; h < heads_.size(); ++h) {
-    heads_[h].compress(keys + h * head_stride, values + h * head_stride, token_stride, tokens, plan[h]);
+    const int head = static_cast<int>(h);
+    const std::vector<float> scores = accumulates ? run_->selection().initial_scores(now, head) : std::vector<float>();
+    heads_[h].compress(prefix.keys.row(0, head), prefix.values.row(0, head), prefix.keys.token_stride, tokens, plan[h], scores);
   }
   return plan;
 }
@@ -69,9 +78,46 @@ void LayerCache::append(int position, const float* k, const float* v) {
   for (size_t h = 0; h < heads_.size(); ++h) heads_[h].append(position, k + h * d, v + h * d);
 }
 
+void LayerCache::attend(int kv_head, const GroupQuery& query, const GroupOutput& output) {
+  const Needs needs = run_->selection().needs();
+  const HeadCache& head = heads_[static_cast<size_t>(kv_head)];
+  if (!needs.step_weights && !needs.accumulate) {
+    head.attend(query, output);
+    return;
+  }
+  const auto entries = static_cast<size_t>(head.entries());
+  std::vector<float>& weights = weights_[static_cast<size_t>(kv_head)];
+  weights.resize(static_cast<size_t>(query.group) * entries);
+  std::vector<float> log_sums(static_cast<size_t>(query.group));
+  head.attend(query, {output.out, weights.data(), log_sums.data()});
+  if (output.scores != nullptr) std::copy(weights.begin(), weights.end(), output.scores);
+  if (output.log_sum != nullptr) std::copy(log_sums.begin(), log_sums.end(), output.log_sum);
+  for (size_t i = 0; i < weights.size(); ++i) weights[i] = std::exp(weights[i] - log_sums[i / entries]);
+}
+
+void LayerCache::accumulate_scores() {
+  std::vector<float> group_weights(static_cast<size_t>(run_->shape().group_size()));
+  for (size_t h = 0; h < heads_.size(); ++h) {
+    const auto entries = static_cast<size_t>(heads_[h].entries());
+    std::vector<float> added(static_cast<size_t>(heads_[h].tokens()));
+    for (size_t slot = 0; slot < added.size(); ++slot) {
+      for (size_t g = 0; g < group_weights.size(); ++g) group_weights[g] = weights_[h][g * entries + slot];
+      added[slot] = run_->selection().score_of_weights(group_weights);
+    }
+    heads_[h].add_scores(added);
+  }
+}
+
 LayerPlan LayerCache::end_step(int position) {
-  if (run_->selection().when() != When::every_step) return LayerPlan(heads_.size());
-  LayerPlan plan = run_->selection().plan(view(position + 1));
+  const Selection& selection = run_->selection();
+  if (selection.when() != When::every_step) return LayerPlan(heads_.size());
+  if (selection.needs().accumulate) accumulate_scores();
+  LayerView now = view(position + 1);
+  for (size_t h = 0; h < heads_.size(); ++h) {
+    now.weights.emplace_back(weights_[h]);
+    if (selection.needs().accumulate) now.scores.push_back(heads_[h].scores());
+  }
+  LayerPlan plan = selection.plan(now);
   for (size_t h = 0; h < heads_.size(); ++h) heads_[h].drop(plan[h]);
   return plan;
 }

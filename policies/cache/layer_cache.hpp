@@ -18,8 +18,8 @@ class PolicyRun {
   const Shape& shape() const { return shape_; }
   HeadCacheSpec head_spec(int layer, int kv_head) const;
 
-  /// Physical bytes of all caches right after the prefix is compressed, from the plan alone. For selections whose plans
-  /// need no observation.
+  /// Physical bytes of all caches right after the prefix is compressed: from Selection::kept_counts, else from the plan,
+  /// for selections whose plans need no observation.
   size_t predicted_bytes(int prefix) const;
 
  private:
@@ -31,18 +31,22 @@ class PolicyRun {
   std::vector<std::unique_ptr<const Codec>> codecs_;  // keys of others, of protected; values of others, of protected
 };
 
-/// One layer's KV cache under a policy. Life: compress() once with the exact prefix, then for each token step().
+/// One layer's KV cache under a policy. Life: compress() once with the exact prefix, then for each token append(), attend()
+/// for each KV head, end_step().
 class LayerCache {
  public:
   /// `run` and `counter` must outlive it.
   LayerCache(const PolicyRun& run, int layer, AllocationCounter& counter);
 
-  /// Plans and builds the heads' caches from the exact prefix: row t of head h at keys + t·token_stride + h·head_stride.
-  /// Returns what was planned.
-  LayerPlan compress(const float* keys, const float* values, size_t token_stride, size_t head_stride, int tokens);
+  /// Plans and builds the heads' caches from the exact prefix. `prefix` shows what the selection needs. Returns what was
+  /// planned.
+  LayerPlan compress(const PrefixView& prefix, int tokens);
 
   /// Adds a token; k, v: [kv_heads, head_size].
   void append(int position, const float* k, const float* v);
+
+  /// Attention of one KV head's group. May run for different heads on different threads.
+  void attend(int kv_head, const GroupQuery& query, const GroupOutput& output);
 
   /// Under every_step: plans and drops after the token at `position` was attended. Returns what was planned (empty
   /// heads otherwise).
@@ -54,10 +58,12 @@ class LayerCache {
 
  private:
   LayerView view(int tokens) const;
+  void accumulate_scores();
 
   const PolicyRun* run_;
   int layer_;
   std::vector<HeadCache> heads_;
+  std::vector<std::vector<float>> weights_;  // per KV head, of the latest query; where the selection wants them
 };
 
 }  // namespace razorscope

@@ -6,29 +6,33 @@
 #include <string>
 #include <vector>
 
-#include "policies/kernels/attend.hpp"
+#include "policies/cache_buffer.hpp"
+#include "policies/codecs/row_store.hpp"
 #include "policies/parameter.hpp"
 
 namespace razorscope {
 
-/// How a kept row of K or V is stored: [head_size] floats to row_bytes(head_size) bytes and back. Immutable.
+enum class RowRole { keys, values };
+
+/// How the kept rows of K or V are stored. Immutable; makes the stores that hold them.
 class Codec {
  public:
   virtual ~Codec() = default;
-  virtual size_t row_bytes(int head_size) const = 0;
-  /// Bits of one element, overhead included: what the nominal byte count uses.
+  /// An empty store; codec and counter must outlive it.
+  virtual std::unique_ptr<RowStore> make_store(int head_size, RowRole role, AllocationCounter& counter) const = 0;
+  /// Bits of one element, scales included and residual windows left out: what the nominal byte count uses.
   virtual double bits_per_element(int head_size) const = 0;
-  virtual RowFormat format() const = 0;  // what the kernels dispatch on
-  virtual void encode(const float* row, int head_size, std::byte* out) const = 0;
-  virtual void decode(const std::byte* stored, int head_size, float* row) const = 0;
+  /// RowBytes::allocated of a store once a prefix of `rows` kept rows is in.
+  virtual size_t allocated_bytes(int rows, int head_size, RowRole role) const = 0;
 };
 
 /// A codec's declaration. To add one: a file like f16.cpp with such an entry, and a line in codec.cpp.
 struct CodecEntry {
   std::string name;
   std::string help;
+  std::vector<std::string> variants;  // any of them may be named, in this order: kivi4/chunk/prefix
   std::vector<Parameter> parameters;
-  std::function<std::unique_ptr<const Codec>(const ParameterValues&)> make;
+  std::function<std::unique_ptr<const Codec>(const std::vector<std::string>& variants, const ParameterValues&)> make;
 };
 
 CodecEntry f32_codec();

@@ -1,37 +1,31 @@
-#include <Eigen/Core>
-#include <cstring>
+#include <cstdint>
 
-#include "policies/codecs/codec.hpp"
+#include "models/base/half.hpp"
+#include "policies/codecs/row_codec.hpp"
 
 namespace razorscope {
 namespace {
 
 /// Rounds to nearest even; beyond 65504 it saturates to infinity, as the format does.
-class F16 final : public Codec {
+class F16 final : public RowFormatCodec {
  public:
-  size_t row_bytes(int head_size) const override { return sizeof(Eigen::half) * static_cast<size_t>(head_size); }
-  double bits_per_element(int) const override { return 16.0; }
-  RowFormat format() const override { return RowFormat::f16; }
-  void encode(const float* row, int head_size, std::byte* out) const override {
-    for (size_t i = 0; i < static_cast<size_t>(head_size); ++i) {
-      const Eigen::half value(row[i]);
-      std::memcpy(out + i * sizeof(value), &value, sizeof(value));
-    }
+  size_t row_bytes(int head_size) const override { return sizeof(uint16_t) * static_cast<size_t>(head_size); }
+  std::optional<RowFormat> kernel_format() const override { return RowFormat::f16; }
+  void encode(const float* row, int head_size, float /*head_scale*/, std::byte* out) const override {
+    store_half(row, static_cast<size_t>(head_size), out);
   }
-  void decode(const std::byte* stored, int head_size, float* row) const override {
-    for (size_t i = 0; i < static_cast<size_t>(head_size); ++i) {
-      Eigen::half value;
-      std::memcpy(&value, stored + i * sizeof(value), sizeof(value));
-      row[i] = static_cast<float>(value);
-    }
+  void decode(const std::byte* stored, int head_size, float /*head_scale*/, float* row) const override {
+    load_half(stored, static_cast<size_t>(head_size), row);
   }
 };
 
 }  // namespace
 
 CodecEntry f16_codec() {
-  return {"f16", "IEEE half precision, the usual KV cache and the default", {},
-          [](const ParameterValues&) { return std::make_unique<F16>(); }};
+  return {"f16", "IEEE half precision, the usual KV cache and the default", {}, {},
+          [](const std::vector<std::string>&, const ParameterValues&) {
+            return std::make_unique<RowCodec>(std::make_unique<F16>(), RowStoreOptions());
+          }};
 }
 
 }  // namespace razorscope

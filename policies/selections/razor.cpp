@@ -23,7 +23,7 @@ class Razor final : public Selection {
         when_(when) {}
 
   When when() const override { return when_; }
-  Compensation compensation() const override { return compensation_; }
+  CompensationSpec compensation() const override { return compensation_; }
   bool is_protected(int layer, int kv_head) const override { return retrieval_heads_.contains({layer, kv_head}); }
 
   LayerPlan plan(const LayerView& view) const override {

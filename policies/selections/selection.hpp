@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -21,8 +22,21 @@ enum class When { after_prefill, every_step };
 /// How dropped tokens live on in a compensation slot (razor-attention, section 1.2).
 enum class Compensation {
   none,        // they are forgotten
-  weighted,    // the slot counts as many tokens as it stands for
-  unweighted,  // the slot counts as one token
+  weighted,    // one slot of means, which counts as many tokens as it stands for
+  unweighted,  // the same, which counts as one token
+  variance,    // weighted, with the second cumulant of the keys
+  clusters,    // several weighted slots: streaming k-means on the keys
+  chunks,      // several weighted slots: means of contiguous chunks
+  covariance,  // weighted, with a low-rank correction of the value by the query
+};
+
+struct CompensationSpec {
+  CompensationSpec() = default;
+  CompensationSpec(Compensation kind_of_slot) : kind(kind_of_slot) {}  // NOLINT(google-explicit-constructor)
+  Compensation kind = Compensation::none;
+  int slots = 1;  // clusters, chunks
+  int rank = 0;   // covariance
+  bool operator==(const CompensationSpec&) const = default;
 };
 
 /// What one KV head loses at one moment. Positions are token positions, ascending, each currently held by the head.
@@ -34,12 +48,47 @@ struct HeadPlan {
 /// One entry per KV head of the layer.
 using LayerPlan = std::vector<HeadPlan>;
 
+/// Rows of one layer in f32: row t of head h at data + t·token_stride + h·head_stride.
+struct HeadRows {
+  const float* data = nullptr;
+  size_t token_stride = 0;
+  size_t head_stride = 0;
+  const float* row(int token, int head) const {
+    return data + static_cast<size_t>(token) * token_stride + static_cast<size_t>(head) * head_stride;
+  }
+};
+
+/// What a selection wants to be shown; what nobody needs is not computed.
+struct Needs {
+  static constexpr int all_queries = 1 << 30;
+  int column_queries = 0;     // PrefixView::columns over the last so many queries of the prefix
+  bool rows = false;          // PrefixView::keys, values and queries
+  bool step_weights = false;  // LayerView::weights after each step
+  bool accumulate = false;    // LayerView::scores: the cache keeps one f32 a slot and adds each query's weight to it
+  bool future = false;        // PrefixView::future_columns: oracles, in replay only
+};
+
+/// The exact prefix of one layer, at the moment when it is compressed.
+struct PrefixView {
+  HeadRows queries;                        // after the position scheme; [tokens, query_heads]
+  HeadRows keys;                           // [tokens, kv_heads]
+  HeadRows values;                         // [tokens, kv_heads]
+  const double* columns = nullptr;         // [query_heads, tokens] softmax weights summed over the queries asked for
+  const double* future_columns = nullptr;  // [query_heads, tokens] the same, over queries after the prefix
+};
+
 /// What a selection may look at when it plans: one layer, now.
 struct LayerView {
   int layer = 0;
   int tokens = 0;  // seen so far; the newest has position tokens - 1
   /// Positions that each KV head holds, in slot order (not sorted). An empty span stands for 0 .. tokens - 1.
   std::vector<std::span<const int32_t>> held;
+  const PrefixView* prefix = nullptr;  // at the end of the prefix, else null
+  /// After a step, where asked for: per KV head the softmax weights of the latest query, [group, slots + compensation
+  /// slots] in slot order.
+  std::vector<std::span<const float>> weights;
+  /// Where asked for: per KV head the accumulated score of each slot.
+  std::vector<std::span<const float>> scores;
 };
 
 /// Decides which tokens a KV head keeps; the cache carries the plan out and accounts for it.
@@ -51,8 +100,20 @@ class Selection {
  public:
   virtual ~Selection() = default;
   virtual When when() const = 0;
+  virtual Needs needs() const { return {}; }
   virtual LayerPlan plan(const LayerView& view) const = 0;
-  virtual Compensation compensation() const { return Compensation::none; }
+  virtual CompensationSpec compensation() const { return {}; }
+  /// Initial accumulated scores of a KV head's tokens, [tokens]; asked for where needs().accumulate.
+  virtual std::vector<float> initial_scores(const LayerView& /*view*/, int /*kv_head*/) const { return {}; }
+  /// What one query adds to the accumulated score of a slot: weights of the group's query heads on it.
+  virtual float score_of_weights(std::span<const float> group_weights) const {
+    float sum = 0.0F;
+    for (const float weight : group_weights) sum += weight;
+    return sum;
+  }
+  /// Tokens that each KV head of a layer keeps of a prefix, where that follows without observing anything; else from the
+  /// plan.
+  virtual std::optional<std::vector<int>> kept_counts(int /*layer*/, int /*prefix*/) const { return std::nullopt; }
   /// Whether the head is one that the selection found worth keeping whole (codec scopes `protected` and `others`).
   virtual bool is_protected(int /*layer*/, int /*kv_head*/) const { return false; }
 };

@@ -12,6 +12,7 @@
 #include "models/base/parallel.hpp"
 #include "models/language/linear.hpp"
 #include "policies/cache/layer_cache.hpp"
+#include "policies/cache/prefix_observations.hpp"
 #include "sim/replay/attention_errors.hpp"
 #include "sim/replay/calibrated_bounds.hpp"
 #include "sim/replay/context.hpp"
@@ -42,6 +43,11 @@ GroupQuery group_query(const Shape& shape, const LayerTrace& inputs, int kv_head
   query.slopes = shape.alibi_slopes.empty() ? nullptr : shape.alibi_slopes.data() + first;
   query.position = position;
   return query;
+}
+
+/// A trace's rows by head.
+HeadRows head_rows(const Matrix& rows, const Shape& shape) {
+  return {rows.data(), rows.columns, static_cast<size_t>(shape.head_size)};
 }
 
 Baseline compute_baseline(const Shape& shape, const LayerTrace& inputs, int prefix, int first_step, int steps) {
@@ -99,14 +105,16 @@ class PolicyReplay {
     }
   }
 
-  void begin_layer(int layer, const LayerTrace& inputs, int prefix, bool want_kept) {
+  const Selection& selection() const { return run_.selection(); }
+
+  void begin_layer(int layer, const PrefixObservations& observations, int prefix, bool want_kept) {
     const Clock::time_point begin = Clock::now();
     const Shape& shape = run_.shape();
     layer_ = layer;
     cache_ = std::make_unique<LayerCache>(run_, layer, counter_);
     fates_.assign(static_cast<size_t>(shape.kv_heads), {});
     errors_.assign(static_cast<size_t>(shape.query_heads), {});
-    apply(cache_->compress(inputs.k.data(), inputs.v.data(), inputs.k.columns, static_cast<size_t>(shape.head_size), prefix), prefix);
+    apply(cache_->compress(observations.view(run_.selection().needs()), prefix), prefix);
     const size_t exact = 2 * static_cast<size_t>(prefix) * static_cast<size_t>(shape.kv_width()) * sizeof(float);
     result_.compressed += cache_->ledger();
     result_.peak_bytes =
@@ -191,7 +199,7 @@ class PolicyReplay {
     scores_.resize(static_cast<size_t>(group * head.entries()));
     log_sums_.resize(static_cast<size_t>(group));
     float* out = out_.row(static_cast<size_t>(step)) + static_cast<ptrdiff_t>(kv_head) * group * shape.head_size;
-    head.attend(group_query(shape, inputs, kv_head, position), {out, scores_.data(), log_sums_.data()});
+    cache_->attend(kv_head, group_query(shape, inputs, kv_head, position), {out, scores_.data(), log_sums_.data()});
     for (int g = 0; g < group; ++g) {
       const int query_head = kv_head * group + g;
       const auto row = static_cast<size_t>(step * shape.query_heads + query_head);
@@ -256,7 +264,10 @@ std::vector<ReplayResult> replay(const Trace& trace, const ReplayRequest& reques
   progress.begin(fmt::format("replay of {} policies", count), shape.layers, "layers");
   for (int layer = 0; layer < shape.layers; ++layer) {
     const LayerTrace inputs = trace.layer(layer);
-    each([&](PolicyReplay& policy) { policy.begin_layer(layer, inputs, request.prefix, request.want_kept); });
+    PrefixObservations observations(shape, head_rows(inputs.q, shape), head_rows(inputs.k, shape), head_rows(inputs.v, shape),
+                                    request.prefix, request.prefix + request.steps);
+    for (const auto& policy : replays) observations.prepare(policy->selection().needs());
+    each([&](PolicyReplay& policy) { policy.begin_layer(layer, observations, request.prefix, request.want_kept); });
     for (int step = 0; step < request.steps; step += steps_at_a_time) {
       const Baseline baseline =
           compute_baseline(shape, inputs, request.prefix, step, std::min(steps_at_a_time, request.steps - step));

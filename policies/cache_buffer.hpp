@@ -6,6 +6,10 @@
 
 namespace razorscope {
 
+/// Tokens that cache memory is handed out for at a time, as paged engines do.
+inline constexpr int block_tokens = 16;
+inline constexpr int rounded_capacity(int tokens) { return (tokens + block_tokens - 1) / block_tokens * block_tokens; }
+
 /// Counts what caches got from the allocator: the truth that the byte ledger must equal.
 class AllocationCounter {
  public:

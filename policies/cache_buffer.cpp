@@ -1,4 +1,4 @@
-#include "policies/cache/cache_buffer.hpp"
+#include "policies/cache_buffer.hpp"
 
 #include <algorithm>
 #include <cstring>

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+#include "policies/cache_buffer.hpp"
+#include "policies/selections/selection.hpp"
+
+namespace razorscope {
+
+/// Slots as the kernels read them: f32 rows with an additive bias on the score.
+struct CompensationView {
+  int slots = 0;
+  const float* keys = nullptr;    // [slots, head_size]
+  const float* values = nullptr;  // [slots, head_size]
+  const float* bias = nullptr;    // [slots]
+};
+
+/// What stands for the folded tokens of one KV head. All state is f32 (or smaller) memory from the counter.
+///
+/// Contract. `begin` with the number of tokens that the prefix folds, `fold` each of them by ascending position,
+/// `end_prefix`; then fold as tokens leave during decoding. Not shared by threads.
+class CompensationSlots {
+ public:
+  virtual ~CompensationSlots() = default;
+  virtual void begin(int /*prefix_folds*/) {}
+  virtual void fold(int position, const float* key, const float* value) = 0;
+  virtual void end_prefix() {}
+  virtual int slots() const = 0;
+  /// Tokens that a slot stands for.
+  virtual double folded(int slot) const = 0;
+  /// Which slot holds a token that was folded at a position.
+  virtual int slot_of(int /*position*/) const { return 0; }
+  /// Whether the view depends on the query: then it must be asked for anew for each one.
+  virtual bool depends_on_query() const { return false; }
+  /// The slots for a query, already scaled by the score scale; null where the view does not depend on it. Valid until
+  /// the next call.
+  virtual CompensationView view(const float* scaled_query) = 0;
+  virtual size_t bytes() const = 0;      // what is stored
+  virtual size_t allocated() const = 0;  // what came from the allocator
+};
+
+/// Null for Compensation::none. slope: see HeadCacheSpec.
+std::unique_ptr<CompensationSlots> make_compensation(const CompensationSpec& spec, double slope, int head_size,
+                                                     AllocationCounter& counter);
+
+/// CompensationSlots::allocated() once a prefix has folded `folds` tokens.
+size_t compensation_bytes(const CompensationSpec& spec, int head_size, int folds);
+
+}  // namespace razorscope

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+
+#include "policies/kernels/attend.hpp"
+
+namespace razorscope {
+
+/// Rows that kernels can read in place.
+struct RawRows {
+  RowFormat format = RowFormat::f32;
+  const std::byte* data = nullptr;
+  size_t stride = 0;  // bytes
+};
+
+/// Bytes of a store by purpose; `allocated` is what came from the allocator, at least the sum of the others.
+struct RowBytes {
+  size_t payload = 0;   // codes
+  size_t scales = 0;    // scales, zeros and minima
+  size_t residual = 0;  // rows that are not (yet) coded
+  size_t allocated = 0;
+};
+
+/// The keys or the values of one KV head, coded: rows in slots 0 .. rows() - 1.
+///
+/// Contract. First `reserve` with the number of rows that the prefix leaves, then `calibrate` with each of them where
+/// wants_calibration(), then `append` each in order, then `end_prefix`; after that append and remove as decoding goes on.
+/// What a row reads back as may change when later rows arrive (a residual window ages) only where ages() says so. Not
+/// shared by threads.
+class RowStore {
+ public:
+  virtual ~RowStore() = default;
+  virtual void reserve(int prefix_rows) = 0;
+  virtual bool wants_calibration() const { return false; }
+  virtual void calibrate(const float* /*row*/) {}
+  virtual void append(const float* row) = 0;
+  virtual void end_prefix() {}
+  /// Removes a row: with keep_order the rows behind it move up, else the last row takes its slot. A store that
+  /// needs_order() is only asked with keep_order.
+  virtual void remove(int slot, bool keep_order) = 0;
+  virtual bool needs_order() const = 0;
+  virtual bool ages() const { return false; }
+
+  virtual int rows() const = 0;
+  virtual void read(int slot, float* out) const = 0;
+  /// All rows in slot order: [rows(), head_size].
+  virtual void read_all(float* out) const = 0;
+  /// Where kernels can read the rows as they lie.
+  virtual std::optional<RawRows> raw() const { return std::nullopt; }
+  virtual RowBytes bytes() const = 0;
+};
+
+}  // namespace razorscope
