@@ -257,20 +257,21 @@ nlohmann::json Policy::to_json() const {
 }
 
 bool Policy::has_size(std::string* reason) const {
-  const std::string& size = entry().size_parameter;
-  if (size.empty() || !values_.has(size)) {
-    if (reason != nullptr) {
-      *reason = size.empty() ? fmt::format("the size of {} is fixed", selection_)
-                             : fmt::format("it has no {} to turn: give {}=N as a start", size, size);
-    }
-    return false;
-  }
-  return true;
+  if (!entry().size_parameter.empty() && variant_ != "scope") return true;
+  if (reason != nullptr) *reason = fmt::format("the size of {} is fixed", variant_.empty() ? selection_ : selection_ + "/" + variant_);
+  return false;
 }
 
 Policy Policy::with_size(int size) const {
+  const std::string& parameter = entry().size_parameter;
+  Pairs pairs = {{parameter, fmt::to_string(size)}};
+  for (const Parameter& declared : entry().parameters) {
+    if (declared.name == parameter || declared.excluded_by == parameter || !values_.has(declared.name)) continue;
+    const bool known = std::any_of(pairs.begin(), pairs.end(), [&](const auto& pair) { return pair.first == declared.name; });
+    if (!known) pairs.emplace_back(declared.name, values_.text(declared.name));
+  }
   Policy sized = *this;
-  sized.values_.set(entry().size_parameter, fmt::to_string(size));
+  sized.values_ = complete_parameters("--equal-bytes", selection_, variant_, entry().parameters, pairs);
   return sized;
 }
 

@@ -31,6 +31,7 @@ int run(int argc, char** argv) {
   cli::add_probe(app);
   cli::add_record(app);
   cli::add_replay(app);
+  cli::add_eval(app);
   cli::add_policies(app);
   cli::add_report(app);
   cli::add_bench(app);

@@ -1,5 +1,9 @@
-// Llama: RMSNorm, RoPE on interleaved pairs (GGUF files hold Q and K rows permuted for that), SwiGLU, GQA.
+// Llama: RMSNorm, RoPE, SwiGLU, GQA. GGUF files hold the rows of Q and K permuted so that RoPE turns neighbouring channels;
+// they are put back here into the order of the published weights, where channel i turns with i + dimensions/2. Attention is
+// the same either way, but codecs that group channels then group them as PyTorch engines do.
 #include <fmt/format.h>
+
+#include <cstring>
 
 #include "models/language/architecture.hpp"
 
@@ -28,7 +32,7 @@ Shape read_shape(const GgufFile& file) {
   shape.rope.dimensions =
       static_cast<int>(file.integer("llama.rope.dimension_count", 2, shape.head_size, shape.head_size));
   if (shape.rope.dimensions % 2 != 0) file.fail("llama.rope.dimension_count", "must be even: channels rotate in pairs");
-  shape.rope.pairing = RopePairing::interleaved;
+  shape.rope.pairing = RopePairing::half;
   shape.rope.linear_scaling = read_linear_scaling(file);
   WeightReader reader(file);
   if (reader.has("rope_freqs.weight")) {
@@ -39,6 +43,21 @@ Shape read_shape(const GgufFile& file) {
     shape.rope.frequency_factors.assign(factors.data(), factors.data() + factors.size());
   }
   return shape;
+}
+
+/// Rows 2i and 2i+1 of each head, i < dimensions/2, become rows i and i + dimensions/2.
+void separate_pairs(Matrix& weight, size_t first_row, int heads, const Shape& shape) {
+  const auto pairs = static_cast<size_t>(shape.rope.dimensions) / 2;
+  const size_t row_bytes = weight.columns * sizeof(float);
+  Matrix head(2 * pairs, weight.columns);
+  for (int h = 0; h < heads; ++h) {
+    const size_t begin = first_row + static_cast<size_t>(h) * static_cast<size_t>(shape.head_size);
+    for (size_t i = 0; i < pairs; ++i) {
+      std::memcpy(head.row(i), weight.row(begin + 2 * i), row_bytes);
+      std::memcpy(head.row(i + pairs), weight.row(begin + 2 * i + 1), row_bytes);
+    }
+    std::memcpy(weight.row(begin), head.data(), 2 * pairs * row_bytes);
+  }
 }
 
 Weights read_weights(WeightReader& reader, const Shape& shape) {
@@ -57,6 +76,7 @@ Weights read_weights(WeightReader& reader, const Shape& shape) {
     reader.rows(block + "attn_q.weight", layer.qkv, 0, query_width);
     reader.rows(block + "attn_k.weight", layer.qkv, query_width, kv_width);
     reader.rows(block + "attn_v.weight", layer.qkv, query_width + kv_width, kv_width);
+    separate_pairs(layer.qkv, 0, shape.query_heads + shape.kv_heads, shape);  // K's rows follow Q's
     layer.attention_out = reader.matrix(block + "attn_output.weight", hidden, query_width);
     layer.mlp_norm.scale = reader.vector(block + "ffn_norm.weight", hidden);
     layer.up = Matrix(2 * feed_forward, hidden);

@@ -156,7 +156,7 @@ void Trace::read_position_scheme() {
     shape_.position = PositionScheme::rope;
     shape_.rope.theta = static_cast<float>(real("rope_theta", shape_.rope.theta));
     shape_.rope.dimensions = static_cast<int>(real("rope_dim", shape_.head_size));
-    shape_.rope.pairing = metadata("rope_pairing") == "half" ? RopePairing::half : RopePairing::interleaved;
+    shape_.rope.pairing = metadata("rope_pairing") == "interleaved" ? RopePairing::interleaved : RopePairing::half;
     return;
   }
   shape_.position = PositionScheme::alibi;

@@ -5,14 +5,17 @@
 
 namespace razorscope {
 
-PolicyRun::PolicyRun(const Policy& policy, const SelectionContext& context)
-    : policy_(policy), shape_(context.shape), selection_(policy.make_selection(context)) {
+PolicyRun::PolicyRun(const Policy& policy, const SelectionContext& context) : policy_(policy), shape_(context.shape) {
   for (const bool keys : {true, false}) {
     for (const bool is_protected : {false, true}) {
       const CodecChoice& choice = policy.codec_of(keys, is_protected);
       codecs_.push_back(find_codec("policy", choice.name).make(choice.variants, choice.values));
     }
   }
+  SelectionContext with_codec = context;
+  const double bits = codec(true, false)->bits_per_element(shape_.head_size) + codec(false, false)->bits_per_element(shape_.head_size);
+  with_codec.bytes_per_token = bits * shape_.head_size / 8.0;
+  selection_ = policy.make_selection(with_codec);
 }
 
 HeadCacheSpec PolicyRun::head_spec(int layer, int kv_head) const {

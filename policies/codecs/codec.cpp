@@ -5,7 +5,10 @@
 namespace razorscope {
 
 const std::vector<CodecEntry>& codec_registry() {
-  static const std::vector<CodecEntry> registry = {f32_codec(), f16_codec()};
+  static const std::vector<CodecEntry> registry = {
+      f32_codec(),  f16_codec(),        bf16_codec(),  q8_0_codec(),  q4_0_codec(),
+      q4_1_codec(), int8_token_codec(), kivi4_codec(), kivi2_codec(), fp8_e4m3_codec(),
+  };
   return registry;
 }
 

@@ -26,7 +26,8 @@ class Codec {
   virtual size_t allocated_bytes(int rows, int head_size, RowRole role) const = 0;
 };
 
-/// A codec's declaration. To add one: a file like f16.cpp with such an entry, and a line in codec.cpp.
+/// A codec's declaration. To add one: a file like q8_0.cpp with such an entry, its line below and in
+/// codec.cpp, and a line in CMakeLists.txt.
 struct CodecEntry {
   std::string name;
   std::string help;
@@ -37,6 +38,14 @@ struct CodecEntry {
 
 CodecEntry f32_codec();
 CodecEntry f16_codec();
+CodecEntry bf16_codec();
+CodecEntry q8_0_codec();
+CodecEntry q4_0_codec();
+CodecEntry q4_1_codec();
+CodecEntry int8_token_codec();
+CodecEntry kivi4_codec();
+CodecEntry kivi2_codec();
+CodecEntry fp8_e4m3_codec();
 
 const std::vector<CodecEntry>& codec_registry();
 /// InputError, with the nearest name, where there is no such codec.

@@ -1,6 +1,7 @@
 #include <cstdint>
 
 #include "models/base/half.hpp"
+#include "policies/codecs/rounding.hpp"
 #include "policies/codecs/row_codec.hpp"
 
 namespace razorscope {
@@ -14,17 +15,19 @@ class F16 final : public RowFormatCodec {
   void encode(const float* row, int head_size, float /*head_scale*/, std::byte* out) const override {
     store_half(row, static_cast<size_t>(head_size), out);
   }
-  void decode(const std::byte* stored, int head_size, float /*head_scale*/, float* row) const override {
-    load_half(stored, static_cast<size_t>(head_size), row);
+  void decode(const std::byte* stored, int rows, int head_size, float /*head_scale*/, float* out) const override {
+    const auto* halves = reinterpret_cast<const uint16_t*>(stored);
+    const size_t count = static_cast<size_t>(rows) * static_cast<size_t>(head_size);
+    for (size_t i = 0; i < count; ++i) out[i] = half_to_float(halves[i]);
   }
 };
 
 }  // namespace
 
 CodecEntry f16_codec() {
-  return {"f16", "IEEE half precision, the usual KV cache and the default", {}, {},
-          [](const std::vector<std::string>&, const ParameterValues&) {
-            return std::make_unique<RowCodec>(std::make_unique<F16>(), RowStoreOptions());
+  return {"f16", "IEEE half precision, the usual KV cache and the default", {"prefix"}, {},
+          [](const std::vector<std::string>& variants, const ParameterValues& values) {
+            return std::make_unique<RowCodec>(std::make_unique<F16>(), row_store_options(variants, values));
           }};
 }
 

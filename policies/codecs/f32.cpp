@@ -12,8 +12,8 @@ class F32 final : public RowFormatCodec {
   void encode(const float* row, int head_size, float /*head_scale*/, std::byte* out) const override {
     std::memcpy(out, row, row_bytes(head_size));
   }
-  void decode(const std::byte* stored, int head_size, float /*head_scale*/, float* row) const override {
-    std::memcpy(row, stored, row_bytes(head_size));
+  void decode(const std::byte* stored, int rows, int head_size, float /*head_scale*/, float* out) const override {
+    std::memcpy(out, stored, static_cast<size_t>(rows) * row_bytes(head_size));
   }
 };
 

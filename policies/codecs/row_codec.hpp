@@ -2,6 +2,10 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "policies/codecs/codec.hpp"
 
@@ -14,9 +18,10 @@ class RowFormatCodec {
   virtual size_t row_bytes(int head_size) const = 0;
   /// Of them, scales, zeros and minima.
   virtual size_t scale_bytes(int /*head_size*/) const { return 0; }
-  /// `head_scale` is amax / full_scale() of the head's prefix rows; 1 where full_scale() is 0.
+  /// `head_scale` is amax / full_scale() of the head's prefix rows, or 1 where that is 0 or the format has no full_scale.
   virtual void encode(const float* row, int head_size, float head_scale, std::byte* out) const = 0;
-  virtual void decode(const std::byte* stored, int head_size, float head_scale, float* row) const = 0;
+  /// `rows` rows that lie one behind the other, to out[rows, head_size].
+  virtual void decode(const std::byte* stored, int rows, int head_size, float head_scale, float* out) const = 0;
   /// The largest magnitude that a format with one scale per head can hold; 0: it has none.
   virtual float full_scale() const { return 0.0F; }
   /// The kernels' own format, where they have it.
@@ -27,13 +32,15 @@ class RowFormatCodec {
 struct RowStoreOptions {
   int residual = 0;          // the latest rows that stay in f16 and are coded as they age
   bool prefix_only = false;  // variant prefix: decoded rows stay exact, and the residual is the prefix's last rows
-  bool rotate = false;       // Hadamard transform before coding
+  bool rotate = false;       // Hadamard transform before coding; rows in the residual are as they came
 };
 
 /// A store of a row format: coded rows first, then the residual in f16, then exact rows in f32 (variant prefix). `format`
 /// and `counter` must outlive it.
 std::unique_ptr<RowStore> make_row_store(const RowFormatCodec& format, const RowStoreOptions& options, int head_size,
                                          AllocationCounter& counter);
+/// RowBytes::allocated of such a store once a prefix of `rows` rows is in.
+size_t row_store_bytes(const RowFormatCodec& format, const RowStoreOptions& options, int rows, int head_size);
 
 /// A codec made of a row format.
 class RowCodec final : public Codec {
@@ -47,7 +54,10 @@ class RowCodec final : public Codec {
   double bits_per_element(int head_size) const override {
     return 8.0 * static_cast<double>(format_->row_bytes(head_size)) / head_size;
   }
-  size_t allocated_bytes(int rows, int head_size, RowRole role) const override;
+  size_t allocated_bytes(int rows, int head_size, RowRole /*role*/) const override {
+    return row_store_bytes(*format_, options_, rows, head_size);
+  }
+  const RowFormatCodec& format() const { return *format_; }
 
  private:
   std::unique_ptr<const RowFormatCodec> format_;
@@ -58,8 +68,13 @@ class RowCodec final : public Codec {
 std::vector<Parameter> row_store_parameters();
 RowStoreOptions row_store_options(const std::vector<std::string>& variants, const ParameterValues& values);
 
-/// In place, on blocks of the largest power of two that divides head_size: the orthonormal Hadamard transform, which is
-/// its own inverse.
-void hadamard(float* row, int head_size);
+/// The declaration of a codec of Format with the variant `prefix` and these parameters.
+template <class Format>
+CodecEntry row_codec_entry(std::string name, std::string help) {
+  return {std::move(name), std::move(help), {"prefix"}, row_store_parameters(),
+          [](const std::vector<std::string>& variants, const ParameterValues& values) {
+            return std::make_unique<RowCodec>(std::make_unique<Format>(), row_store_options(variants, values));
+          }};
+}
 
 }  // namespace razorscope

@@ -1,54 +1,20 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <cstring>
-#include <stdexcept>
 #include <vector>
 
-#include "models/base/half.hpp"
+#include "policies/codecs/hadamard.hpp"
+#include "policies/codecs/residual_rows.hpp"
+#include "policies/codecs/row_buffer.hpp"
 #include "policies/codecs/row_codec.hpp"
 
 namespace razorscope {
 namespace {
 
-/// Rows of one size in one buffer that grows by whole blocks of tokens.
-class RowBuffer {
- public:
-  RowBuffer(size_t row_bytes, AllocationCounter& counter) : row_bytes_(row_bytes), counter_(&counter) {}
+/// Rows of the prefix that are coded; the others are its residual.
+int coded_in_prefix(const RowStoreOptions& options, int rows) { return std::max(rows - options.residual, 0); }
 
-  void reserve(int rows) {
-    if (rows <= capacity_) return;
-    capacity_ = rounded_capacity(rows);
-    buffer_.resize(static_cast<size_t>(capacity_) * row_bytes_, used(), *counter_);
-  }
-  std::byte* add() {
-    // One more block at a time while small, then an eighth more, so that appending stays linear.
-    if (rows_ == capacity_) reserve(capacity_ + std::max(block_tokens, capacity_ / 8));
-    return row(rows_++);
-  }
-  void remove(int slot, bool keep_order) {
-    const int last = --rows_;
-    if (slot == last) return;
-    if (keep_order) {
-      std::memmove(row(slot), row(slot + 1), static_cast<size_t>(last - slot) * row_bytes_);
-    } else {
-      std::memcpy(row(slot), row(last), row_bytes_);
-    }
-  }
-  std::byte* row(int slot) { return buffer_.data() + static_cast<size_t>(slot) * row_bytes_; }
-  const std::byte* row(int slot) const { return buffer_.data() + static_cast<size_t>(slot) * row_bytes_; }
-  int rows() const { return rows_; }
-  size_t used() const { return static_cast<size_t>(rows_) * row_bytes_; }
-  size_t allocated() const { return buffer_.allocated(); }
-  size_t row_bytes() const { return row_bytes_; }
-
- private:
-  size_t row_bytes_;
-  AllocationCounter* counter_;
-  CacheBuffer buffer_;
-  int rows_ = 0;
-  int capacity_ = 0;
-};
+bool has_head_scale(const RowFormatCodec& format) { return format.full_scale() > 0.0F; }
 
 class FormatStore final : public RowStore {
  public:
@@ -57,49 +23,45 @@ class FormatStore final : public RowStore {
         options_(options),
         head_size_(head_size),
         width_(static_cast<size_t>(head_size)),
+        head_scale_(has_head_scale(format) ? sizeof(float) : 0, counter),
         coded_(format.row_bytes(head_size), counter),
-        residual_(width_ * sizeof(uint16_t), counter),
-        exact_(width_ * sizeof(float), counter) {}
-
-  void reserve(int prefix_rows) override {
-    prefix_rows_ = prefix_rows;
-    const int uncoded = std::min(options_.residual, prefix_rows);
-    coded_.reserve(prefix_rows - uncoded);
-    residual_.reserve(uncoded);
+        residual_(head_size, counter) {
+    if (has_head_scale(format)) *head_scale_.as<float>() = 1.0F;
   }
 
-  bool wants_calibration() const override { return format_.full_scale() > 0.0F; }
+  void reserve(int prefix_rows) override {
+    prefix_coded_ = coded_in_prefix(options_, prefix_rows);
+    coded_.reserve(prefix_coded_);
+    residual_.reserve(prefix_rows - prefix_coded_);
+  }
+
+  bool wants_calibration() const override { return has_head_scale(format_); }
   void calibrate(const float* row) override {
-    std::vector<float> rotated(row, row + width_);
-    if (options_.rotate) hadamard(rotated.data(), head_size_);
-    for (const float x : rotated) head_scale_ = std::max(head_scale_, std::abs(x) / format_.full_scale());
-    calibrated_ = true;
+    const std::vector<float> values = rotated(row);
+    for (const float x : values) largest_ = std::max(largest_, std::abs(x));
+    const float scale = largest_ / format_.full_scale();
+    if (scale > 0.0F) *head_scale_.as<float>() = scale;
   }
 
   void append(const float* row) override {
     if (in_prefix_) {
       // Coded from the exact value: the residual's rounding comes only to rows that age in it.
-      if (coded_.rows() < prefix_rows_ - options_.residual) {
+      if (coded_.rows() < prefix_coded_) {
         code(row);
       } else {
-        store_half(row, width_, residual_.add());
+        residual_.add_half(row);
       }
-      return;
-    }
-    if (options_.prefix_only) {
-      std::memcpy(exact_.add(), row, width_ * sizeof(float));
-      return;
-    }
-    if (options_.residual == 0) {
+    } else if (options_.prefix_only) {
+      residual_.add_exact(row);
+    } else if (options_.residual == 0) {
       code(row);
-      return;
+    } else {
+      residual_.add_half(row);
+      if (residual_.halves() <= options_.residual) return;
+      std::vector<float> oldest(width_);
+      residual_.take_front(1, oldest.data());
+      code(oldest.data());
     }
-    store_half(row, width_, residual_.add());
-    if (residual_.rows() <= options_.residual) return;
-    std::vector<float> oldest(width_);
-    load_half(residual_.row(0), width_, oldest.data());
-    residual_.remove(0, true);
-    code(oldest.data());
   }
 
   void end_prefix() override { in_prefix_ = false; }
@@ -107,70 +69,73 @@ class FormatStore final : public RowStore {
   void remove(int slot, bool keep_order) override {
     if (slot < coded_.rows()) {
       coded_.remove(slot, keep_order);
-    } else if (slot < coded_.rows() + residual_.rows()) {
-      residual_.remove(slot - coded_.rows(), keep_order);
     } else {
-      exact_.remove(slot - coded_.rows() - residual_.rows(), keep_order);
+      residual_.remove(slot - coded_.rows(), keep_order);
     }
   }
   bool needs_order() const override { return options_.residual > 0 || options_.prefix_only; }
   bool ages() const override { return options_.residual > 0 && !options_.prefix_only; }
-  int rows() const override { return coded_.rows() + residual_.rows() + exact_.rows(); }
+  int rows() const override { return coded_.rows() + residual_.rows(); }
 
   void read(int slot, float* out) const override {
     if (slot < coded_.rows()) {
-      format_.decode(coded_.row(slot), head_size_, head_scale_, out);
-      if (options_.rotate) hadamard(out, head_size_);
-      return;
+      decode(slot, 1, out);
+    } else {
+      residual_.read(slot - coded_.rows(), out);
     }
-    slot -= coded_.rows();
-    if (slot < residual_.rows()) {
-      load_half(residual_.row(slot), width_, out);
-      return;
-    }
-    std::memcpy(out, exact_.row(slot - residual_.rows()), width_ * sizeof(float));
   }
   void read_all(float* out) const override {
-    for (int slot = 0; slot < rows(); ++slot) read(slot, out + static_cast<size_t>(slot) * width_);
+    decode(0, coded_.rows(), out);
+    residual_.read_all(out + static_cast<size_t>(coded_.rows()) * width_);
   }
 
   std::optional<RawRows> raw() const override {
     const std::optional<RowFormat> format = format_.kernel_format();
-    if (!format || residual_.rows() + exact_.rows() > 0 || options_.rotate) return std::nullopt;
+    if (!format || residual_.rows() > 0 || options_.rotate) return std::nullopt;
     return RawRows{*format, coded_.row(0), coded_.row_bytes()};
   }
 
   RowBytes bytes() const override {
+    const size_t row_scales = static_cast<size_t>(coded_.rows()) * format_.scale_bytes(head_size_);
     RowBytes bytes;
-    bytes.scales = static_cast<size_t>(coded_.rows()) * format_.scale_bytes(head_size_) + (calibrated_ ? sizeof(float) : 0);
-    bytes.payload = coded_.used() - static_cast<size_t>(coded_.rows()) * format_.scale_bytes(head_size_);
-    bytes.residual = residual_.used() + exact_.used();
-    bytes.allocated = coded_.allocated() + residual_.allocated() + exact_.allocated() + (calibrated_ ? sizeof(float) : 0);
+    bytes.scales = row_scales + (has_head_scale(format_) ? sizeof(float) : 0);
+    bytes.payload = coded_.used() - row_scales;
+    bytes.residual = residual_.used();
+    bytes.allocated = head_scale_.allocated() + coded_.allocated() + residual_.allocated();
     return bytes;
   }
 
  private:
+  std::vector<float> rotated(const float* row) const {
+    std::vector<float> values(row, row + width_);
+    if (options_.rotate) hadamard(values.data(), head_size_);
+    return values;
+  }
+  float head_scale() const { return has_head_scale(format_) ? *head_scale_.as<float>() : 1.0F; }
   void code(const float* row) {
-    if (!options_.rotate) {
-      format_.encode(row, head_size_, head_scale_, coded_.add());
-      return;
+    if (options_.rotate) {
+      format_.encode(rotated(row).data(), head_size_, head_scale(), coded_.add());
+    } else {
+      format_.encode(row, head_size_, head_scale(), coded_.add());
     }
-    std::vector<float> rotated(row, row + width_);
-    hadamard(rotated.data(), head_size_);
-    format_.encode(rotated.data(), head_size_, head_scale_, coded_.add());
+  }
+  void decode(int slot, int count, float* out) const {
+    if (count == 0) return;
+    format_.decode(coded_.row(slot), count, head_size_, head_scale(), out);
+    if (!options_.rotate) return;
+    for (int i = 0; i < count; ++i) hadamard(out + static_cast<size_t>(i) * width_, head_size_);
   }
 
   const RowFormatCodec& format_;
   RowStoreOptions options_;
   int head_size_;
   size_t width_;
-  int prefix_rows_ = 0;
+  int prefix_coded_ = 0;
   bool in_prefix_ = true;
-  bool calibrated_ = false;
-  float head_scale_ = 0.0F;
+  float largest_ = 0.0F;     // magnitude seen by calibrate
+  CacheBuffer head_scale_;   // f32, only for formats that have one
   RowBuffer coded_;
-  RowBuffer residual_;
-  RowBuffer exact_;
+  ResidualRows residual_;
 };
 
 }  // namespace
@@ -180,12 +145,11 @@ std::unique_ptr<RowStore> make_row_store(const RowFormatCodec& format, const Row
   return std::make_unique<FormatStore>(format, options, head_size, counter);
 }
 
-size_t RowCodec::allocated_bytes(int rows, int head_size, RowRole /*role*/) const {
-  const int uncoded = std::min(options_.residual, rows);
-  const auto capacity = [](int count) { return static_cast<size_t>(rounded_capacity(count)); };
-  return CacheBuffer::block_size(capacity(rows - uncoded) * format_->row_bytes(head_size)) +
-         CacheBuffer::block_size(capacity(uncoded) * static_cast<size_t>(head_size) * sizeof(uint16_t)) +
-         (format_->full_scale() > 0.0F ? sizeof(float) : 0);
+size_t row_store_bytes(const RowFormatCodec& format, const RowStoreOptions& options, int rows, int head_size) {
+  const int coded = coded_in_prefix(options, rows);
+  return CacheBuffer::block_size(has_head_scale(format) ? sizeof(float) : 0) +
+         RowBuffer::reserved_bytes(coded, format.row_bytes(head_size)) +
+         ResidualRows::reserved_bytes(rows - coded, head_size);
 }
 
 std::vector<Parameter> row_store_parameters() {
@@ -202,25 +166,6 @@ RowStoreOptions row_store_options(const std::vector<std::string>& variants, cons
   if (values.has("residual")) options.residual = values.integer("residual");
   options.rotate = values.has("rotate") && values.text("rotate") == "yes";
   return options;
-}
-
-void hadamard(float* row, int head_size) {
-  const int block = head_size & -head_size;  // the largest power of two that divides it
-  const float scale = 1.0F / std::sqrt(static_cast<float>(block));
-  for (int begin = 0; begin < head_size; begin += block) {
-    float* x = row + begin;
-    for (int half = 1; half < block; half *= 2) {
-      for (int i = 0; i < block; i += 2 * half) {
-        for (int j = i; j < i + half; ++j) {
-          const float a = x[j];
-          const float b = x[j + half];
-          x[j] = a + b;
-          x[j + half] = a - b;
-        }
-      }
-    }
-    for (int i = 0; i < block; ++i) x[i] *= scale;
-  }
 }
 
 }  // namespace razorscope

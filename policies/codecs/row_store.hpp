@@ -17,17 +17,24 @@ struct RawRows {
 /// Bytes of a store by purpose; `allocated` is what came from the allocator, at least the sum of the others.
 struct RowBytes {
   size_t payload = 0;   // codes
-  size_t scales = 0;    // scales, zeros and minima
+  size_t scales = 0;    // scales, zeros and minima, and marks of dead slots
   size_t residual = 0;  // rows that are not (yet) coded
   size_t allocated = 0;
+
+  size_t logical() const { return payload + scales + residual; }
 };
+
+/// Bits that an element of K and V takes in the mean over `rows` tokens, scales and residual windows included.
+inline double effective_bits(const RowBytes& keys, const RowBytes& values, int rows, int head_size) {
+  return 8.0 * static_cast<double>(keys.logical() + values.logical()) / (2.0 * rows * head_size);
+}
 
 /// The keys or the values of one KV head, coded: rows in slots 0 .. rows() - 1.
 ///
 /// Contract. First `reserve` with the number of rows that the prefix leaves, then `calibrate` with each of them where
 /// wants_calibration(), then `append` each in order, then `end_prefix`; after that append and remove as decoding goes on.
-/// What a row reads back as may change when later rows arrive (a residual window ages) only where ages() says so. Not
-/// shared by threads.
+/// What a row reads back as may change, when later rows arrive (a residual window ages) or others are removed (KIVI's
+/// groups are coded anew), only where ages() says so. Not shared by threads.
 class RowStore {
  public:
   virtual ~RowStore() = default;

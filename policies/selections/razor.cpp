@@ -12,10 +12,10 @@
 namespace razorscope {
 namespace {
 
-/// Retrieval heads keep everything; the others keep sinks and a window, and fold what leaves it into one slot.
+/// Retrieval heads keep everything; the others keep sinks and a window, and fold what leaves it into compensation slots.
 class Razor final : public Selection {
  public:
-  Razor(std::set<HeadId> retrieval_heads, int sinks, int recent, Compensation compensation, When when)
+  Razor(std::set<HeadId> retrieval_heads, int sinks, int recent, CompensationSpec compensation, When when)
       : retrieval_heads_(std::move(retrieval_heads)),
         sinks_(sinks),
         recent_(recent),
@@ -31,7 +31,7 @@ class Razor final : public Selection {
     for (size_t h = 0; h < plan.size(); ++h) {
       if (is_protected(view.layer, static_cast<int>(h))) continue;
       plan[h].dropped = held_between(view, h, sinks_, view.tokens - recent_);
-      plan[h].fold = compensation_ != Compensation::none;
+      plan[h].fold = compensation_.kind != Compensation::none;
     }
     return plan;
   }
@@ -40,7 +40,7 @@ class Razor final : public Selection {
   std::set<HeadId> retrieval_heads_;
   int sinks_;
   int recent_;
-  Compensation compensation_;
+  CompensationSpec compensation_;
   When when_;
 };
 
@@ -59,10 +59,10 @@ double budget_tokens(const Budget& budget, const SelectionContext& context) {
     case Budget::Unit::bytes: break;
   }
   const double heads = static_cast<double>(context.shape.layers) * context.shape.kv_heads;
-  return budget.amount / context.f16_bytes_per_token / heads;
+  return budget.amount / context.bytes_per_token / heads;
 }
 
-/// As many heads, by score, as leave every other head its sinks, window and slot within the budget.
+/// As many heads, by score, as leave every other head its sinks, window and slots within the budget.
 std::vector<HeadId> heads_within(const Budget& budget, int other_tokens, const SelectionContext& context) {
   std::vector<HeadId> ranked = rank_heads(*context.probe);
   const double heads = static_cast<double>(ranked.size());
@@ -91,23 +91,52 @@ std::vector<HeadId> retrieval_heads(const ParameterValues& values, const Selecti
   return choose_retrieval_heads(*context.probe, parameters);
 }
 
-std::unique_ptr<const Selection> make_razor(const std::string& variant, const ParameterValues& values,
-                                            const SelectionContext& context) {
-  if (variant == "scope") return make_razor_scope(values, context);
-  if (context.shape.position == PositionScheme::alibi && variant == "unweighted") {
-    throw InputError("razor/unweighted", "under ALiBi a compensation slot needs the bias of the tokens it stands for: "
-                                         "use razor/weighted, razor/none or razor/scope");
+CompensationSpec compensation_of(const std::string& variant, const ParameterValues& values) {
+  CompensationSpec spec;
+  if (variant == "weighted") spec.kind = Compensation::weighted;
+  if (variant == "unweighted") spec.kind = Compensation::unweighted;
+  if (variant == "variance") spec.kind = Compensation::variance;
+  if (variant == "clusters") spec.kind = Compensation::clusters;
+  if (variant == "chunks") spec.kind = Compensation::chunks;
+  if (variant == "covariance") spec.kind = Compensation::covariance;
+  if (values.has("slots")) spec.slots = values.integer("slots");
+  if (values.has("rank")) spec.rank = values.integer("rank");
+  return spec;
+}
+
+/// The slots' size in tokens, a key and a value each: what choose=bytes sets aside for them.
+int rows_of(const CompensationSpec& spec) {
+  switch (spec.kind) {
+    case Compensation::none: return 0;
+    case Compensation::variance: return 2;  // a token and a half
+    case Compensation::clusters:
+    case Compensation::chunks: return spec.slots;
+    case Compensation::covariance: return 1 + spec.rank;
+    default: return 1;
   }
-  if (context.shape.position == PositionScheme::alibi && variant == "weighted" && context.shape.group_size() > 1) {
+}
+
+/// InputError where a variant's slots cannot stand for tokens that ALiBi biases by their positions.
+void check_alibi(const std::string& variant, const Shape& shape) {
+  if (variant == "none") return;
+  if (variant != "weighted") {
+    throw InputError("razor/" + variant, "under ALiBi a compensation slot needs the bias of the tokens it stands for, which "
+                                         "differs from token to token: use razor/weighted, razor/none or razor/scope");
+  }
+  if (shape.group_size() > 1) {
     throw InputError("razor/weighted", "under ALiBi the weights of a compensation slot depend on the slope of the query "
                                        "head, and the query heads of a group have different ones: use razor/none or razor/scope");
   }
-  const Compensation compensation = variant == "weighted"     ? Compensation::weighted
-                                    : variant == "unweighted" ? Compensation::unweighted
-                                                              : Compensation::none;
+}
+
+std::unique_ptr<const Selection> make_razor(const std::string& variant, const ParameterValues& values,
+                                            const SelectionContext& context) {
+  if (variant == "scope") return make_razor_scope(values, context);
+  if (context.shape.position == PositionScheme::alibi) check_alibi(variant, context.shape);
+  const CompensationSpec compensation = compensation_of(variant, values);
   const int sinks = values.integer("sinks");
   const int recent = window_length(values, context.prefix);
-  const int other_tokens = std::min(context.prefix, sinks + recent + (compensation == Compensation::none ? 0 : 1));
+  const int other_tokens = std::min(context.prefix, sinks + recent + rows_of(compensation));
   const std::vector<HeadId> heads = retrieval_heads(values, context, other_tokens);
   return std::make_unique<Razor>(std::set<HeadId>(heads.begin(), heads.end()), sinks, recent, compensation, when_of(values));
 }
@@ -115,16 +144,20 @@ std::unique_ptr<const Selection> make_razor(const std::string& variant, const Pa
 }  // namespace
 
 SelectionEntry razor_selection() {
-  const std::vector<std::string> windowed = {"weighted", "unweighted", "none"};
+  const std::vector<std::string> windowed = {"weighted", "unweighted", "none", "variance", "clusters", "chunks", "covariance"};
   SelectionEntry entry;
   entry.name = "razor";
-  entry.variants = {"weighted", "unweighted", "none", "scope"};
-  entry.help = "RazorAttention: retrieval heads whole; the others sinks, a window and one slot for the rest; scope: ALiBi";
+  entry.variants = windowed;
+  entry.variants.emplace_back("scope");
+  entry.help = "RazorAttention: retrieval heads whole; the others sinks, a window and slots for the rest; scope: ALiBi";
   entry.source =
       "Tang et al., RazorAttention: Efficient KV Cache Compression Through Retrieval Heads, ICLR 2025 (arXiv 2407.15891). "
       "weighted is the paper's Algorithm 1; unweighted (slot bias 0) with sinks=4,recent=252 is what Huawei's golden-stick "
       "does; none folds nothing (ablation). Under ALiBi a weighted slot's tokens are weighted by their bias. scope keeps "
-      "the last L_h tokens of each head under ALiBi, with no dropped weight above epsilon.";
+      "the last L_h tokens of each head under ALiBi, with no dropped weight above epsilon. Beyond the paper, RoPE only: "
+      "variance adds the second cumulant of the folded keys to the slot's bias; clusters has several slots by streaming "
+      "k-means on the keys; chunks has one for each contiguous chunk of the folded prefix; covariance corrects the slot's "
+      "value by the query, through a low-rank cross-covariance of values and keys.";
   entry.parameters = {
       {.name = "sinks", .fallback = "4", .help = "first tokens that every head keeps", .variants = windowed},
       {.name = "sinks", .fallback = "0", .help = "first tokens that every head keeps", .variants = {"scope"}},
@@ -150,6 +183,10 @@ SelectionEntry razor_selection() {
        .help = "average tokens per KV head, all heads counted; as many heads are protected as it allows",
        .needs_parameter = "choose", .needs_values = {"bytes"}},
   };
+  entry.parameters.push_back({.name = "slots", .fallback = "4", .help = "compensation slots of each head that folds", .lowest = 1.0,
+                              .highest = 256.0, .variants = {"clusters", "chunks"}});
+  entry.parameters.push_back({.name = "rank", .fallback = "2", .help = "rank of the correction of the slot's value", .lowest = 1.0,
+                              .highest = 64.0, .variants = {"covariance"}});
   for (Parameter& parameter : razor_scope_parameters()) entry.parameters.push_back(std::move(parameter));
   entry.parameters.push_back(when_parameter("every-step"));
   entry.size_parameter = "recent";

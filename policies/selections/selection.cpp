@@ -8,7 +8,24 @@
 namespace razorscope {
 
 const std::vector<SelectionEntry>& selection_registry() {
-  static const std::vector<SelectionEntry> registry = {full_selection(), window_selection(), razor_selection()};
+  static const std::vector<SelectionEntry> registry = {
+      full_selection(),
+      window_selection(),
+      h2o_selection(),
+      tova_selection(),
+      snapkv_selection(),
+      pyramidkv_selection(),
+      adakv_selection(),
+      duo_selection(),
+      razor_selection(),
+      occam_selection(),
+      knorm_selection(),
+      expected_selection(),
+      keydiff_selection(),
+      lagkv_selection(),
+      random_selection(),
+      oracle_selection(),
+  };
   return registry;
 }
 

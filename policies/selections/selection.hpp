@@ -133,7 +133,7 @@ struct SelectionContext {
   int prefix = 0;                           // P, tokens of the prompt
   const HeadScores* probe = nullptr;        // null: none at hand
   const ScoreBoundSource* bounds = nullptr; // null: none at hand
-  double f16_bytes_per_token = 0.0;         // of one KV head, K and V: converts a budget in bytes to tokens
+  double bytes_per_token = 0.0;             // of one KV head, K and V under the policy's codec; PolicyRun fills it in
 };
 
 /// A selection's declaration: published defaults, source and deviations stand where it is declared. To add one: a file
@@ -152,7 +152,20 @@ struct SelectionEntry {
 
 SelectionEntry full_selection();
 SelectionEntry window_selection();
+SelectionEntry h2o_selection();
+SelectionEntry tova_selection();
+SelectionEntry snapkv_selection();
+SelectionEntry pyramidkv_selection();
+SelectionEntry adakv_selection();
+SelectionEntry duo_selection();
 SelectionEntry razor_selection();
+SelectionEntry occam_selection();
+SelectionEntry knorm_selection();
+SelectionEntry expected_selection();
+SelectionEntry keydiff_selection();
+SelectionEntry lagkv_selection();
+SelectionEntry random_selection();
+SelectionEntry oracle_selection();
 
 const std::vector<SelectionEntry>& selection_registry();
 /// InputError, with the nearest name, where there is no such selection.

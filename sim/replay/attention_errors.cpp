@@ -27,12 +27,33 @@ double relative_difference(const float* a, const float* b, size_t count) {
   return norm > 0.0 ? std::sqrt(difference / norm) : std::numeric_limits<double>::infinity();
 }
 
+namespace {
+
+/// Divides what all folded tokens sum to between the slots. A slot's key is the mean of its tokens' keys, so that its score
+/// without the bias is the mean of their scores, from which ln p differs by the same constant for all.
+void divide_by_mean_scores(const QueryResult& result, const SlotTokens& all, std::vector<SlotTokens>& slots) {
+  CompensationSlots& compensation = *result.cache->compensation();
+  const float* bias = compensation.view(nullptr).bias;
+  const float* scores = result.scores + result.cache->tokens();
+  double mean = 0.0;
+  for (size_t c = 0; c < slots.size(); ++c) {
+    const double score = static_cast<double>(scores[c]) - bias[c];
+    slots[c] = {compensation.folded(static_cast<int>(c)), score};
+    mean += slots[c].count * score / all.count;
+  }
+  for (SlotTokens& slot : slots) slot.log_weights = slot.count * (slot.log_weights - mean + all.log_weights / all.count);
+}
+
+}  // namespace
+
 void ErrorAccumulator::add(const QueryBaseline& baseline, const QueryResult& result, const TokenFates& fates, int head_size) {
   const double error = relative_difference(result.out, baseline.out, static_cast<size_t>(head_size));
   double lost = 0.0;
   double largest = 0.0;
-  double folded_log_weights = 0.0;
-  double folded = 0.0;
+  const HeadCache& cache = *result.cache;
+  slots_.assign(static_cast<size_t>(cache.compensation_slots()), {});
+  SlotTokens all_folded;
+  bool slots_known = true;
   if (!fates.all_kept()) {
     for (int n = 0; n < baseline.tokens; ++n) {
       const TokenFates::Fate fate = fates.of(n);
@@ -40,14 +61,20 @@ void ErrorAccumulator::add(const QueryBaseline& baseline, const QueryResult& res
       const double weight = baseline.weights[n];
       lost += weight;
       largest = std::max(largest, weight);
-      if (fate == TokenFates::Fate::folded) {
-        folded_log_weights += baseline.log_weights[n];
-        folded += 1.0;
-      }
+      if (fate != TokenFates::Fate::folded) continue;
+      all_folded.count += 1.0;
+      all_folded.log_weights += baseline.log_weights[n];
+      if (slots_.size() < 2 || !slots_known) continue;
+      const int slot = cache.compensation()->slot_of(n);
+      slots_known = slot >= 0;
+      if (!slots_known) continue;
+      slots_[static_cast<size_t>(slot)].count += 1.0;
+      slots_[static_cast<size_t>(slot)].log_weights += baseline.log_weights[n];
     }
   }
+  if (slots_.size() == 1) slots_.front() = all_folded;
+  if (!slots_known) divide_by_mean_scores(result, all_folded, slots_);
   // KL(policy || full) = Σ p'·(ln p' - ln p), a slot's weight spread evenly over the tokens folded into it.
-  const HeadCache& cache = *result.cache;
   const std::span<const int32_t> positions = cache.positions();
   double kl = 0.0;
   for (int slot = 0; slot < cache.tokens(); ++slot) {
@@ -55,9 +82,9 @@ void ErrorAccumulator::add(const QueryBaseline& baseline, const QueryResult& res
     const float log_weight = result.scores[slot] - result.log_sum;
     kl += static_cast<double>(std::exp(log_weight)) * (static_cast<double>(log_weight) - baseline.log_weights[position]);
   }
-  if (folded > 0.0 && cache.has_compensation()) {
-    const double log_weight = static_cast<double>(result.scores[cache.tokens()]) - result.log_sum;
-    kl += std::exp(log_weight) * (log_weight - std::log(folded) - folded_log_weights / folded);
+  for (size_t c = 0; c < slots_.size(); ++c) {
+    const double log_weight = static_cast<double>(result.scores[static_cast<size_t>(cache.tokens()) + c]) - result.log_sum;
+    kl += std::exp(log_weight) * (log_weight - std::log(slots_[c].count) - slots_[c].log_weights / slots_[c].count);
   }
   ++queries_;
   sums_.relative_error += error;

@@ -39,7 +39,16 @@ struct QueryResult {
   float log_sum = 0.0F;
 };
 
-/// Accumulates rungs 1 to 3 of the error ladder over the queries of one query head.
+/// What the full softmax gives to the tokens that one compensation slot stands for.
+struct SlotTokens {
+  double count = 0.0;
+  double log_weights = 0.0;  // Σ ln p
+};
+
+/// Accumulates rungs 1 to 3 of the error ladder over the queries of one query head. In the divergence a slot's weight is
+/// spread evenly over its tokens. Where a cache has several slots and does not track which token joined which
+/// (CompensationSlots::track_membership), that is derived from the slots' mean keys: as exact where tokens were folded from
+/// exact rows, as all of the prefix are, and close for those that a codec had rounded.
 class ErrorAccumulator {
  public:
   void add(const QueryBaseline& baseline, const QueryResult& result, const TokenFates& fates, int head_size);
@@ -49,6 +58,7 @@ class ErrorAccumulator {
  private:
   int queries_ = 0;
   HeadErrors sums_;
+  std::vector<SlotTokens> slots_;  // of the query at hand
 };
 
 /// ||a - b|| / ||b||; 0 where both are zero.

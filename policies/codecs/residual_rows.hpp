@@ -1,0 +1,74 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "models/base/half.hpp"
+#include "policies/codecs/rounding.hpp"
+#include "policies/codecs/row_buffer.hpp"
+
+namespace razorscope {
+
+/// What lies behind the coded rows of a store, in slot order: the residual window in f16, then exact rows in f32. The
+/// counter must outlive it.
+class ResidualRows {
+ public:
+  ResidualRows(int head_size, AllocationCounter& counter)
+      : width_(static_cast<size_t>(head_size)), halves_(half_bytes(head_size), counter), exact_(width_ * sizeof(float), counter) {}
+
+  /// What a new one takes from the allocator on reserve(halves).
+  static size_t reserved_bytes(int halves, int head_size) { return RowBuffer::reserved_bytes(halves, half_bytes(head_size)); }
+
+  void reserve(int halves) { halves_.reserve(halves); }
+  void add_half(const float* row) { store_half(row, width_, halves_.add()); }
+  void add_exact(const float* row) { std::memcpy(exact_.add(), row, width_ * sizeof(float)); }
+  /// rows: [count, head_size], before all others.
+  void add_front(const float* rows, int count) {
+    if (count > 0) store_half(rows, static_cast<size_t>(count) * width_, halves_.add_front(count));
+  }
+  /// Moves the first halves to out[count, head_size].
+  void take_front(int count, float* out) {
+    widen(0, count, out);
+    halves_.remove_front(count);
+  }
+  void remove(int slot, bool keep_order) {
+    if (slot < halves_.rows()) {
+      halves_.remove(slot, keep_order);
+    } else {
+      exact_.remove(slot - halves_.rows(), keep_order);
+    }
+  }
+
+  int halves() const { return halves_.rows(); }
+  int rows() const { return halves_.rows() + exact_.rows(); }
+  void read(int slot, float* out) const {
+    if (slot < halves_.rows()) {
+      widen(slot, 1, out);
+    } else {
+      std::memcpy(out, exact_.row(slot - halves_.rows()), width_ * sizeof(float));
+    }
+  }
+  /// out: [rows(), head_size].
+  void read_all(float* out) const {
+    widen(0, halves_.rows(), out);
+    if (exact_.rows() > 0) std::memcpy(out + static_cast<size_t>(halves_.rows()) * width_, exact_.row(0), exact_.used());
+  }
+  size_t used() const { return halves_.used() + exact_.used(); }
+  size_t allocated() const { return halves_.allocated() + exact_.allocated(); }
+
+ private:
+  static size_t half_bytes(int head_size) { return static_cast<size_t>(head_size) * sizeof(uint16_t); }
+  /// load_half of models/base/half.hpp, in a loop that vectorises on any target.
+  void widen(int slot, int count, float* __restrict out) const {
+    const auto* __restrict halves = reinterpret_cast<const uint16_t*>(halves_.row(slot));
+    const size_t elements = static_cast<size_t>(count) * width_;
+    for (size_t i = 0; i < elements; ++i) out[i] = half_to_float(halves[i]);
+  }
+
+  size_t width_;
+  RowBuffer halves_;
+  RowBuffer exact_;
+};
+
+}  // namespace razorscope

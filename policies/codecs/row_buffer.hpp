@@ -1,0 +1,78 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+
+#include "policies/cache_buffer.hpp"
+
+namespace razorscope {
+
+/// Rows of one size in one buffer that grows by whole blocks of `granule` rows. The counter must outlive it.
+class RowBuffer {
+ public:
+  RowBuffer(size_t row_bytes, AllocationCounter& counter, int granule = block_tokens)
+      : row_bytes_(row_bytes), granule_(granule), counter_(&counter) {}
+
+  /// What an empty buffer takes from the allocator on reserve(rows).
+  static size_t reserved_bytes(int rows, size_t row_bytes, int granule = block_tokens) {
+    return CacheBuffer::block_size(static_cast<size_t>(rounded(rows, granule)) * row_bytes);
+  }
+
+  void reserve(int rows) {
+    if (rows <= capacity_) return;
+    capacity_ = rounded(rows, granule_);
+    buffer_.resize(static_cast<size_t>(capacity_) * row_bytes_, used(), *counter_);
+  }
+  /// A new last row, to be written.
+  std::byte* add() {
+    make_room(1);
+    return row(rows_++);
+  }
+  /// `count` new first rows, to be written.
+  std::byte* add_front(int count) {
+    make_room(count);
+    if (rows_ > 0) std::memmove(row(count), row(0), used());
+    rows_ += count;
+    return row(0);
+  }
+  void remove_front(int count) {
+    rows_ -= count;
+    if (rows_ > 0) std::memmove(row(0), row(count), used());
+  }
+  /// With keep_order the rows behind it move up, else the last row takes its place.
+  void remove(int index, bool keep_order) {
+    const int last = --rows_;
+    if (index == last) return;
+    if (keep_order) {
+      std::memmove(row(index), row(index + 1), static_cast<size_t>(last - index) * row_bytes_);
+    } else {
+      std::memcpy(row(index), row(last), row_bytes_);
+    }
+  }
+  /// Keeps the first rows; the memory stays.
+  void truncate(int rows) { rows_ = rows; }
+
+  std::byte* row(int index) { return buffer_.data() + static_cast<size_t>(index) * row_bytes_; }
+  const std::byte* row(int index) const { return buffer_.data() + static_cast<size_t>(index) * row_bytes_; }
+  int rows() const { return rows_; }
+  size_t row_bytes() const { return row_bytes_; }
+  size_t used() const { return static_cast<size_t>(rows_) * row_bytes_; }
+  size_t allocated() const { return buffer_.allocated(); }
+
+ private:
+  static int rounded(int rows, int granule) { return (rows + granule - 1) / granule * granule; }
+  void make_room(int count) {
+    // One more block at a time while small, then an eighth more, so that appending stays linear.
+    if (rows_ + count > capacity_) reserve(std::max(rows_ + count, capacity_ + std::max(granule_, capacity_ / 8)));
+  }
+
+  size_t row_bytes_;
+  int granule_;
+  AllocationCounter* counter_;
+  CacheBuffer buffer_;
+  int rows_ = 0;
+  int capacity_ = 0;
+};
+
+}  // namespace razorscope

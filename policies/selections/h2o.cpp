@@ -1,0 +1,104 @@
+#include <algorithm>
+#include <limits>
+
+#include "policies/selections/heavy_hitters.hpp"
+
+namespace razorscope {
+namespace {
+
+class H2o final : public Selection {
+ public:
+  H2o(const HeavyHitters& hitters, When when, int kv_heads) : hitters_(hitters), when_(when), kv_heads_(static_cast<size_t>(kv_heads)) {}
+
+  When when() const override { return when_; }
+  Needs needs() const override {
+    return {.column_queries = Needs::all_queries, .accumulate = when_ == When::every_step};
+  }
+  LayerPlan plan(const LayerView& view) const override {
+    LayerPlan plan(view.held.size());
+    for (size_t h = 0; h < plan.size(); ++h) plan[h] = hitters_.plan(view, h);
+    return plan;
+  }
+  std::vector<float> initial_scores(const LayerView& view, int kv_head) const override {
+    return hitters_.initial_scores(view, kv_head);
+  }
+  float score_of_weights(std::span<const float> group_weights) const override { return hitters_.score_of_weights(group_weights); }
+  std::optional<std::vector<int>> kept_counts(int /*layer*/, int prefix) const override {
+    return std::vector<int>(kv_heads_, std::min(prefix, hitters_.size()));
+  }
+
+ private:
+  HeavyHitters hitters_;
+  When when_;
+  size_t kv_heads_;
+};
+
+/// Heavy hitters of the whole matrix, queries after the prefix included: what the authors' accuracy script measures.
+class H2oOracle final : public ScoredSelection {
+ public:
+  H2oOracle(int heavy, int recent, GroupAggregate aggregate, const Shape& shape)
+      : ScoredSelection(heavy + recent, shape), recent_(recent), aggregate_(aggregate), group_(shape.group_size()) {}
+  Needs needs() const override { return {.column_queries = Needs::all_queries, .future = true}; }
+
+ protected:
+  std::vector<double> scores(const LayerView& view, int kv_head) const override {
+    std::vector<double> scores = group_columns(view.prefix->columns, view.tokens, kv_head, group_, aggregate_);
+    const std::vector<double> later = group_columns(view.prefix->future_columns, view.tokens, kv_head, group_, aggregate_);
+    for (size_t n = 0; n < scores.size(); ++n) scores[n] += later[n];
+    std::fill(scores.end() - std::min<ptrdiff_t>(recent_, view.tokens), scores.end(), std::numeric_limits<double>::infinity());
+    return scores;
+  }
+
+ private:
+  int recent_;
+  GroupAggregate aggregate_;
+  int group_;
+};
+
+std::unique_ptr<const Selection> make_h2o(const std::string& variant, const ParameterValues& values, const SelectionContext& context) {
+  HeavyHitters hitters;
+  hitters.group = context.shape.group_size();
+  hitters.aggregate = group_aggregate_of(values);
+  if (values.has("budget")) {
+    const int budget = budget_tokens(values, "budget", context);
+    hitters.heavy = budget / 2;
+    hitters.recent = variant == "flexgen" ? std::max(0, hitters.heavy - 1) : budget - hitters.heavy;
+  } else {
+    hitters.heavy = budget_tokens(values, "heavy", context);
+    hitters.recent = budget_tokens(values, "recent", context);
+  }
+  if (variant == "oracle") return std::make_unique<H2oOracle>(hitters.heavy, hitters.recent, hitters.aggregate, context.shape);
+  return std::make_unique<H2o>(hitters, when_of(values), context.shape.kv_heads);
+}
+
+}  // namespace
+
+SelectionEntry h2o_selection() {
+  Parameter when = when_parameter("every-step");
+  when.variants = {"paper", "flexgen"};
+  SelectionEntry entry;
+  entry.name = "h2o";
+  entry.variants = {"paper", "flexgen", "oracle"};
+  entry.help = "heavy hitters by accumulated attention, and the latest tokens";
+  entry.source = "Zhang et al., H2O: Heavy-Hitter Oracle for Efficient Generative Inference of Large Language Models, NeurIPS 2023 (arXiv "
+                 "2306.14048). paper: heavy and recent as given; flexgen: recent = heavy - 1, as in the authors' FlexGen code; oracle: the "
+                 "columns of queries to come count too, which no deployed cache can know: an upper bound, in replay only. Heavy hitters "
+                 "come from the tokens that are not recent. Published per query head; here per KV head, by group_agg.";
+  entry.parameters = {
+      {.name = "budget", .kind = ParameterKind::budget, .fallback = "0.25", .help = "tokens in all: half heavy, the rest recent",
+       .variants = {"flexgen"}},
+      {.name = "budget", .kind = ParameterKind::budget, .help = "tokens in all, instead of heavy and recent: half of each",
+       .variants = {"paper", "oracle"}},
+      {.name = "heavy", .kind = ParameterKind::budget, .fallback = "0.1", .help = "tokens with the highest accumulated attention",
+       .variants = {"paper", "oracle"}, .excluded_by = "budget"},
+      {.name = "recent", .kind = ParameterKind::budget, .fallback = "0.1", .help = "latest tokens", .variants = {"paper", "oracle"},
+       .excluded_by = "budget"},
+      group_aggregate_parameter("sum"),
+      when,
+  };
+  entry.size_parameter = "budget";
+  entry.make = make_h2o;
+  return entry;
+}
+
+}  // namespace razorscope

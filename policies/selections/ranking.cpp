@@ -1,0 +1,91 @@
+#include "policies/selections/ranking.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "models/base/error.hpp"
+
+namespace razorscope {
+
+int budget_tokens(const Budget& budget, const SelectionContext& context) {
+  double tokens = budget.amount;
+  if (budget.unit == Budget::Unit::fraction) tokens = std::floor(budget.amount * context.prefix);
+  if (budget.unit == Budget::Unit::bytes) {
+    const double heads = static_cast<double>(context.shape.layers) * context.shape.kv_heads;
+    tokens = std::floor(budget.amount / context.bytes_per_token / heads);
+  }
+  return static_cast<int>(std::clamp(tokens, 1.0, 1e9));
+}
+
+int budget_tokens(const ParameterValues& values, const std::string& name, const SelectionContext& context) {
+  return budget_tokens(parse_budget(values.text(name)), context);
+}
+
+std::vector<int32_t> top_indices(std::span<const double> scores, int count) {
+  if (std::any_of(scores.begin(), scores.end(), [](double x) { return std::isnan(x); })) {
+    throw InputError("selection", "a token's score is not a number");
+  }
+  std::vector<int32_t> order(scores.size());
+  std::iota(order.begin(), order.end(), 0);
+  const auto kept = std::min<size_t>(order.size(), static_cast<size_t>(std::max(count, 0)));
+  const auto better = [&](int32_t a, int32_t b) {
+    const double x = scores[static_cast<size_t>(a)];
+    const double y = scores[static_cast<size_t>(b)];
+    return x != y ? x > y : a < b;
+  };
+  if (kept < order.size()) std::nth_element(order.begin(), order.begin() + static_cast<ptrdiff_t>(kept), order.end(), better);
+  order.resize(kept);
+  std::sort(order.begin(), order.end());
+  return order;
+}
+
+HeadPlan drop_all_but(const LayerView& view, size_t kv_head, std::span<const int32_t> kept) {
+  HeadPlan plan;
+  const std::vector<int32_t> held = held_between(view, kv_head, 0, view.tokens);
+  std::set_difference(held.begin(), held.end(), kept.begin(), kept.end(), std::back_inserter(plan.dropped));
+  return plan;
+}
+
+Parameter group_aggregate_parameter(std::string fallback) {
+  return {.name = "group_agg", .kind = ParameterKind::choice, .fallback = std::move(fallback),
+          .help = "how the scores of the query heads that share a KV head become one", .choices = {"mean", "max", "sum"}};
+}
+
+GroupAggregate group_aggregate_of(const ParameterValues& values) {
+  const std::string& name = values.text("group_agg");
+  return name == "mean" ? GroupAggregate::mean : name == "max" ? GroupAggregate::max : GroupAggregate::sum;
+}
+
+std::vector<double> group_columns(const double* columns, int tokens, int kv_head, int group, GroupAggregate aggregate) {
+  std::vector<double> out(static_cast<size_t>(tokens), 0.0);
+  for (int g = 0; g < group; ++g) {
+    const double* row = columns + static_cast<ptrdiff_t>(kv_head * group + g) * tokens;
+    for (size_t n = 0; n < out.size(); ++n) {
+      out[n] = aggregate == GroupAggregate::max ? std::max(out[n], row[n]) : out[n] + row[n];
+    }
+  }
+  if (aggregate == GroupAggregate::mean) {
+    for (double& x : out) x /= group;
+  }
+  return out;
+}
+
+LayerPlan ScoredSelection::plan(const LayerView& view) const {
+  LayerPlan plan(view.held.size());
+  if (view.tokens <= budget_) return plan;
+  for (size_t h = 0; h < plan.size(); ++h) {
+    plan[h] = drop_all_but(view, h, top_indices(scores(view, static_cast<int>(h)), budget_));
+  }
+  return plan;
+}
+
+std::optional<std::vector<int>> ScoredSelection::kept_counts(int /*layer*/, int prefix) const {
+  return std::vector<int>(static_cast<size_t>(kv_heads_), std::min(budget_, prefix));
+}
+
+Parameter budget_parameter() {
+  return {.name = "budget", .kind = ParameterKind::budget, .fallback = "0.25", .help = "tokens that each KV head keeps, everything included"};
+}
+
+}  // namespace razorscope

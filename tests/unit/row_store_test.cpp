@@ -1,0 +1,373 @@
+#include "policies/codecs/row_store.hpp"
+
+#include <algorithm>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <random>
+#include <rapidcheck/gtest.h>
+#include <string>
+#include <vector>
+
+#include "tests/support/codec_definitions.hpp"
+#include "tests/support/codec_store.hpp"
+
+namespace razorscope {
+namespace {
+
+using namespace razorscope::testing;
+using ::testing::Each;
+using ::testing::FloatEq;
+
+struct Setting {
+  std::string codec;
+  RowRole role = RowRole::keys;
+  int residual = 0;
+  bool chunk = false;
+  bool prefix_only = false;
+  bool rotate = false;
+
+  bool is_kivi() const { return codec.starts_with("kivi"); }
+  bool grouped() const { return is_kivi() && role == RowRole::keys; }
+  std::string text() const {
+    std::string out = codec + (chunk ? "/chunk" : "") + (prefix_only ? "/prefix" : "");
+    if (codec == "f32" || codec == "f16") return out;
+    out += ":residual=" + std::to_string(residual);
+    return is_kivi() ? out : out + (rotate ? ",rotate=yes" : "");
+  }
+};
+
+Row halves(const Row& row) {
+  Row out;
+  for (const float x : row) out.push_back(static_cast<float>(nearest_half(x)));
+  return out;
+}
+
+/// What a store should hold, told as lists of rows.
+class Model {
+ public:
+  Model(const Setting& setting, const Rows& prefix) : setting_(setting) {
+    const auto n = static_cast<int>(prefix.size());
+    int coded = std::max(n - setting.residual, 0);
+    if (setting.grouped()) coded = setting.chunk ? n / setting.residual * setting.residual : coded / 32 * 32;
+    for (const Row& row : prefix) {
+      for (const float x : rotated(row)) largest_ = std::max(largest_, std::fabs(x));
+    }
+    const auto middle = prefix.begin() + coded;
+    code({prefix.begin(), middle});
+    for (auto row = middle; row != prefix.end(); ++row) residual_.push_back(halves(*row));
+  }
+
+  void append(const Row& row) {
+    if (setting_.prefix_only) {
+      exact_.push_back(row);
+      return;
+    }
+    if (!setting_.grouped() && setting_.residual == 0) {
+      code({row});
+      return;
+    }
+    residual_.push_back(halves(row));
+    age();
+  }
+
+  /// `before`: what the rows read back as.
+  void remove(size_t slot, bool keep_order, const Rows& before) {
+    if (slot >= coded_.size()) {
+      slot -= coded_.size();
+      Rows& rows = slot < residual_.size() ? residual_ : exact_;
+      if (slot >= residual_.size()) slot -= residual_.size();
+      rows.erase(rows.begin() + static_cast<ptrdiff_t>(slot));
+      return;
+    }
+    if (!keep_order) std::swap(coded_[slot], coded_.back());
+    const auto at = coded_.begin() + static_cast<ptrdiff_t>(keep_order ? slot : coded_.size() - 1);
+    if (!setting_.grouped()) {
+      coded_.erase(at);
+      return;
+    }
+    const size_t group = at->group;
+    coded_.erase(at);
+    if (first_dirty_ > group) first_dirty_ = group;
+    ++dead_;
+    if (4 * dead_ < dead_ + coded_.size()) return;
+    // A quarter is dead: what follows the first hole is coded anew from what it read back as.
+    std::vector<Element> kept;
+    Rows again;
+    Rows survivors = before;
+    survivors.erase(survivors.begin() + static_cast<ptrdiff_t>(slot));
+    for (size_t i = 0; i < coded_.size(); ++i) {
+      if (coded_[i].group < first_dirty_) {
+        kept.push_back(coded_[i]);
+      } else {
+        again.push_back(survivors[i]);
+      }
+    }
+    coded_ = kept;
+    dead_ = 0;
+    first_dirty_ = none;
+    const size_t whole = again.size() / 32 * 32;
+    code({again.begin(), again.begin() + static_cast<ptrdiff_t>(whole)});
+    Rows front;
+    for (size_t i = whole; i < again.size(); ++i) front.push_back(halves(again[i]));
+    residual_.insert(residual_.begin(), front.begin(), front.end());
+    if (!setting_.prefix_only) age();
+  }
+
+  size_t rows() const { return coded_.size() + residual_.size() + exact_.size(); }
+  size_t coded() const { return coded_.size(); }
+  size_t dead() const { return dead_; }
+  size_t residual() const { return residual_.size(); }
+  size_t exact() const { return exact_.size(); }
+
+  /// "" or what is wrong.
+  std::string compare(const Rows& read) const {
+    if (read.size() != rows()) return "number of rows";
+    for (size_t i = 0; i < read.size(); ++i) {
+      const std::string where = " row " + std::to_string(i) + " of " + std::to_string(read.size());
+      if (i < coded_.size()) {
+        // Rounding in the rotation may tip a scale over to the next half.
+        if (!reads_as(rotated(read[i]), coded_[i].row, coded_[i].defined, setting_.rotate ? 2e-3 : 2e-6)) return "coded" + where;
+      } else if (i < coded_.size() + residual_.size()) {
+        if (read[i] != residual_[i - coded_.size()]) return "residual" + where;
+      } else if (read[i] != exact_[i - coded_.size() - residual_.size()]) {
+        return "exact" + where;
+      }
+    }
+    return "";
+  }
+
+ private:
+  struct Element {
+    Row row;  // as it was when it was coded
+    std::vector<Coded> defined;
+    size_t group = 0;
+  };
+  static constexpr size_t none = static_cast<size_t>(-1);
+
+  Row rotated(const Row& row) const { return setting_.rotate ? define_hadamard(row) : row; }
+
+  void code(const Rows& rows) {
+    if (!setting_.grouped()) {
+      for (const Row& row : rows) coded_.push_back({rotated(row), define_row(setting_.codec, rotated(row), largest_)});
+      return;
+    }
+    const Grid grid = setting_.codec == "kivi4" ? Grid::four_bits : Grid::two_bits;
+    for (size_t begin = 0; begin < rows.size(); begin += 32) {
+      const Rows group(rows.begin() + static_cast<ptrdiff_t>(begin), rows.begin() + static_cast<ptrdiff_t>(begin + 32));
+      const std::vector<std::vector<Coded>> defined = define_key_group(grid, group);
+      const size_t index = (coded_.size() + dead_) / 32;
+      for (size_t t = 0; t < 32; ++t) coded_.push_back({group[t], defined[t], index});
+    }
+  }
+
+  void age() {
+    const auto residual = static_cast<size_t>(setting_.residual);
+    const size_t step = !setting_.grouped() ? 1 : (setting_.chunk ? residual : 32);
+    const size_t threshold = setting_.chunk && setting_.grouped() ? residual : residual + step;
+    while (residual_.size() >= threshold) {
+      const auto end = residual_.begin() + static_cast<ptrdiff_t>(step);
+      code({residual_.begin(), end});
+      residual_.erase(residual_.begin(), end);
+    }
+  }
+
+  Setting setting_;
+  float largest_ = 0.0F;
+  std::vector<Element> coded_;  // live ones
+  size_t dead_ = 0;
+  size_t first_dirty_ = none;  // the first group with a hole
+  Rows residual_;
+  Rows exact_;
+};
+
+Setting any_setting() {
+  Setting setting;
+  setting.codec = *rc::gen::elementOf(std::vector<std::string>{"f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "int8-token", "fp8-e4m3",
+                                                                 "kivi4", "kivi2", "kivi4", "kivi2"});
+  if (setting.codec != "f32") setting.prefix_only = *rc::gen::arbitrary<bool>();
+  if (setting.codec == "f32" || setting.codec == "f16") return setting;
+  setting.role = *rc::gen::elementOf(std::vector<RowRole>{RowRole::keys, RowRole::values});
+  setting.residual = *rc::gen::elementOf(std::vector<int>{0, 1, 5, 32, 40, 64});
+  if (!setting.is_kivi()) {
+    setting.rotate = *rc::gen::arbitrary<bool>();
+    return setting;
+  }
+  setting.chunk = *rc::gen::arbitrary<bool>();
+  if (setting.chunk) setting.residual = *rc::gen::elementOf(std::vector<int>{32, 64});
+  return setting;
+}
+
+RC_GTEST_PROP(RowStore, HoldsWhatItsModelHolds, ()) {
+  const auto setting = any_setting();
+  RC_LOG() << setting.text() << (setting.role == RowRole::keys ? " keys\n" : " values\n");
+  const auto head_size = *rc::gen::elementOf(std::vector<int>{8, 40, 64, 80});
+  const auto prefix_rows = *rc::gen::inRange<size_t>(1, 200);
+  const auto steps = *rc::gen::inRange(0, 150);
+  // Of 10 steps, how many remove a row.
+  const auto removals = *rc::gen::inRange<unsigned>(0, 9);
+  std::mt19937 random(*rc::gen::arbitrary<unsigned>());
+
+  AllocationCounter counter;
+  const std::unique_ptr<const Codec> codec = make_codec(setting.text());
+  const Rows prefix = random_rows(prefix_rows, head_size, random);
+  const std::unique_ptr<RowStore> store = fill(*codec, prefix, head_size, setting.role, counter);
+  Model model(setting, prefix);
+  RC_ASSERT(model.compare(read_all(*store, head_size)) == "");
+  RC_ASSERT(store->bytes().allocated == codec->allocated_bytes(static_cast<int>(prefix_rows), head_size, setting.role));
+
+  const Rows later = random_rows(static_cast<size_t>(steps), head_size, random);
+  for (const Row& row : later) {
+    const Rows before = read_all(*store, head_size);
+    Rows after = before;
+    if (random() % 10 < removals && !before.empty()) {
+      const bool keep_order = store->needs_order() || random() % 2 == 0;
+      const size_t slot = random() % before.size();
+      store->remove(static_cast<int>(slot), keep_order);
+      model.remove(slot, keep_order, before);
+      if (!keep_order) std::swap(after[slot], after.back());
+      after.erase(after.begin() + static_cast<ptrdiff_t>(keep_order ? slot : after.size() - 1));
+    } else {
+      store->append(row.data());
+      model.append(row);
+    }
+    const Rows read = read_all(*store, head_size);
+    RC_ASSERT(model.compare(read) == "");
+    // Only a store that ages may change what is read back.
+    if (!store->ages()) RC_ASSERT(std::equal(after.begin(), after.end(), read.begin()));
+    for (size_t i = 0; i < read.size(); i += 1 + read.size() / 8) {
+      Row one(static_cast<size_t>(head_size));
+      store->read(static_cast<int>(i), one.data());
+      RC_ASSERT(one == read[i]);
+    }
+    const RowBytes bytes = store->bytes();
+    RC_ASSERT(bytes.residual == static_cast<size_t>(head_size) * (2 * model.residual() + 4 * model.exact()));
+    RC_ASSERT(bytes.allocated == counter.live());
+    RC_ASSERT(bytes.logical() <= bytes.allocated);
+  }
+}
+
+// The last R values and R to R + 31 keys stay in f16; in chunks, n mod R keys.
+TEST(RowStore, ResidualWindowsOfKivi) {
+  constexpr int head_size = 8;
+  std::mt19937 random(1);
+  const Rows rows = random_rows(400, head_size, random);
+  const auto residual_rows = [](const RowStore& store) { return static_cast<int>(store.bytes().residual / (2 * head_size)); };
+  for (const int residual : {0, 5, 32, 128}) {
+    for (const bool chunk : {false, true}) {
+      if (chunk && residual < 32) continue;
+      const std::unique_ptr<const Codec> codec = make_codec((chunk ? "kivi2/chunk:residual=" : "kivi2:residual=") + std::to_string(residual));
+      AllocationCounter counter;
+      for (const size_t prefix : {1U, 31U, 100U, 161U}) {
+        const Rows first(rows.begin(), rows.begin() + static_cast<ptrdiff_t>(prefix));
+        const std::unique_ptr<RowStore> keys = fill(*codec, first, head_size, RowRole::keys, counter);
+        const std::unique_ptr<RowStore> values = fill(*codec, first, head_size, RowRole::values, counter);
+        for (size_t i = prefix; i < rows.size(); ++i) {
+          const auto n = static_cast<int>(i);
+          const int left = chunk ? n % residual : n - std::max(n - residual, 0) / 32 * 32;
+          ASSERT_EQ(residual_rows(*keys), left) << n;
+          ASSERT_EQ(residual_rows(*values), std::min(n, residual)) << n;
+          keys->append(rows[i].data());
+          values->append(rows[i].data());
+        }
+      }
+    }
+  }
+}
+
+// What the prefix leaves is coded from exact values; what comes later only through the f16 of its residual.
+TEST(RowStore, PrefixLeavesLaterRowsAlone) {
+  constexpr int head_size = 32;
+  std::mt19937 random(7);
+  const Rows rows = random_rows(300, head_size, random);
+  const Rows prefix(rows.begin(), rows.begin() + 200);
+  for (const std::string name : {"q4_0/prefix:residual=16", "kivi4/prefix", "kivi4/chunk/prefix", "fp8-e4m3/prefix"}) {
+    for (const RowRole role : {RowRole::keys, RowRole::values}) {
+      AllocationCounter counter;
+      const std::unique_ptr<const Codec> codec = make_codec(name);
+      const std::unique_ptr<RowStore> store = fill(*codec, prefix, head_size, role, counter);
+      const Rows before = read_all(*store, head_size);
+      for (size_t i = prefix.size(); i < rows.size(); ++i) store->append(rows[i].data());
+      const Rows after = read_all(*store, head_size);
+      EXPECT_TRUE(std::equal(before.begin(), before.end(), after.begin())) << name;
+      EXPECT_TRUE(std::equal(rows.begin() + 200, rows.end(), after.begin() + 200)) << name;
+    }
+  }
+}
+
+TEST(RowStore, DeadSlotsStayUntilAQuarterIsDead) {
+  constexpr int head_size = 64;
+  std::mt19937 random(9);
+  AllocationCounter counter;
+  const std::unique_ptr<const Codec> codec = make_codec("kivi4:residual=0");
+  const std::unique_ptr<RowStore> store = fill(*codec, random_rows(128, head_size, random), head_size, RowRole::keys, counter);
+  const RowBytes full = store->bytes();
+  EXPECT_EQ(full.payload, 128U * 32U);
+  EXPECT_EQ(full.scales, 4U * 64U * 4U);
+  Rows expected = read_all(*store, head_size);
+  // 31 of 128: nothing moves, and 4 bytes a group mark what is dead.
+  for (int i = 0; i < 31; ++i) {
+    store->remove(40, true);
+    expected.erase(expected.begin() + 40);
+  }
+  EXPECT_EQ(read_all(*store, head_size), expected);
+  EXPECT_EQ(store->bytes().payload, full.payload);
+  EXPECT_EQ(store->bytes().scales, full.scales + 4U * 4U);
+  EXPECT_EQ(store->rows(), 97);
+  // The 32nd: three groups are left, of which the first had no hole and is as it was.
+  store->remove(40, true);
+  expected.erase(expected.begin() + 40);
+  EXPECT_EQ(store->rows(), 96);
+  EXPECT_EQ(store->bytes().payload, 96U * 32U);
+  EXPECT_EQ(store->bytes().scales, 3U * 64U * 4U);
+  EXPECT_EQ(store->bytes().residual, 0U);
+  const Rows compacted = read_all(*store, head_size);
+  EXPECT_TRUE(std::equal(expected.begin(), expected.begin() + 32, compacted.begin()));
+  EXPECT_NE(compacted, expected);
+  // One more, and the rest of 24 in the second and third group goes to the residual with the next compaction.
+  for (int i = 0; i < 24; ++i) store->remove(0, true);
+  EXPECT_EQ(store->rows(), 72);
+  EXPECT_EQ(store->bytes().payload, 64U * 32U);
+  EXPECT_EQ(store->bytes().residual, 8U * 64U * 2U);
+}
+
+TEST(RowStore, AFewRowsOfKiviAreAllResidual) {
+  AllocationCounter counter;
+  const std::unique_ptr<const Codec> codec = make_codec("kivi2");
+  const std::unique_ptr<RowStore> store = fill(*codec, Rows(3, Row(8, 0.1F)), 8, RowRole::keys, counter);
+  EXPECT_THAT(read_all(*store, 8), Each(Each(static_cast<float>(nearest_half(0.1F)))));
+  store->remove(1, true);
+  EXPECT_EQ(store->rows(), 2);
+  EXPECT_EQ(store->bytes().payload + store->bytes().scales, 0U);
+}
+
+TEST(RowStore, SaysWhatItNeeds) {
+  struct Case {
+    std::string codec;
+    RowRole role;
+    bool needs_order;
+    bool ages;
+  };
+  const std::vector<Case> cases = {
+      {"f32", RowRole::keys, false, false},
+      {"f16", RowRole::keys, false, false},
+      {"q8_0", RowRole::keys, false, false},
+      {"q8_0:residual=1", RowRole::keys, true, true},
+      {"q8_0/prefix", RowRole::keys, true, false},
+      {"q8_0/prefix:residual=8", RowRole::keys, true, false},
+      {"kivi4", RowRole::keys, true, true},
+      {"kivi4", RowRole::values, true, true},
+      {"kivi4/prefix", RowRole::keys, true, true},  // compaction
+      {"kivi4/prefix", RowRole::values, true, false},
+      {"kivi4:residual=0", RowRole::values, false, false},
+  };
+  for (const Case& c : cases) {
+    AllocationCounter counter;
+    const std::unique_ptr<const Codec> codec = make_codec(c.codec);
+    const std::unique_ptr<RowStore> store = codec->make_store(8, c.role, counter);
+    EXPECT_EQ(store->needs_order(), c.needs_order) << c.codec;
+    EXPECT_EQ(store->ages(), c.ages) << c.codec;
+  }
+}
+
+}  // namespace
+}  // namespace razorscope
