@@ -7,7 +7,9 @@
 #include "experiments/store/policy_label.hpp"
 #include "models/base/error.hpp"
 #include "models/base/machine.hpp"
+#include "sim/equal_bytes.hpp"
 #include "sim/closed_loop/evaluate.hpp"
+#include "sim/closed_loop/weight_bounds.hpp"
 #include "sim/probe/probe.hpp"
 
 namespace razorscope::cli {
@@ -20,6 +22,7 @@ struct Options {
   int prefix = 0;
   int steps = 0;
   std::vector<std::string> policies;
+  std::string equal_bytes;
 };
 
 nlohmann::json low(const Estimate& estimate) { return estimate.interval ? nlohmann::json(estimate.interval->low) : nlohmann::json(); }
@@ -91,6 +94,17 @@ void run(const Options& options) {
     probe = run_default_probe(transformer, model.tokenizer(), *progress);
     request.probe = &*probe;
   }
+  std::optional<WeightBounds> bounds;
+  if (model.shape().position == PositionScheme::alibi) {
+    bounds.emplace(transformer.shape(), transformer.weights());
+    request.bounds = &*bounds;
+  }
+  if (!options.equal_bytes.empty()) {
+    const SelectionContext context{
+        .shape = model.shape(), .prefix = options.prefix, .probe = request.probe, .bounds = request.bounds};
+    request.policies =
+        solve_equal_bytes(context, request.policies, equal_bytes_target(options.equal_bytes, full_f16_bytes(context)));
+  }
   const Evaluation evaluation = evaluate(transformer, request, *progress);
   if (!options.common.json) {
     print_table(evaluation, options, model.shape());
@@ -118,6 +132,7 @@ void add_eval(CLI::App& app) {
   command->add_option("--prefix", options->prefix, "tokens that are computed exactly, then compressed")->required()->check(CLI::PositiveNumber);
   command->add_option("--steps", options->steps, "teacher-forced steps after the prefix that are scored")->required()->check(CLI::PositiveNumber);
   command->add_option("--policies", options->policies, "policies separated by ';' (see `razorscope policies`)")->required();
+  command->add_option("--equal-bytes", options->equal_bytes, "size every policy to the same physical bytes: a fraction of full+f16 (0.3) or bytes (8MiB)");
   add_common_options(*command, options->common, true);
   command->callback([options] {
     apply_common_options(options->common);

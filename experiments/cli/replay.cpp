@@ -12,6 +12,7 @@
 #include "experiments/store/store.hpp"
 #include "models/base/error.hpp"
 #include "models/base/machine.hpp"
+#include "sim/equal_bytes.hpp"
 
 namespace razorscope::cli {
 namespace {
@@ -27,21 +28,6 @@ struct Options {
   bool heads = false;
   bool kept = false;
 };
-
-size_t equal_bytes_target(const std::string& text, size_t full_bytes) {
-  Budget budget;
-  try {
-    budget = parse_budget(text);
-  } catch (const std::invalid_argument& problem) {
-    throw InputError("--equal-bytes", problem.what());
-  }
-  switch (budget.unit) {
-    case Budget::Unit::bytes: return static_cast<size_t>(budget.amount);
-    case Budget::Unit::fraction: return static_cast<size_t>(budget.amount * static_cast<double>(full_bytes));
-    case Budget::Unit::tokens: break;
-  }
-  return static_cast<size_t>(budget.amount);  // a plain number is bytes here
-}
 
 nlohmann::json ledger_json(const ByteLedger& ledger) {
   return {{"keys", ledger.keys},           {"values", ledger.values},         {"compensation", ledger.compensation},

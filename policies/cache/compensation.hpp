@@ -16,11 +16,11 @@ struct CompensationView {
   const float* bias = nullptr;    // [slots]
 };
 
-/// What stands for the folded tokens of one KV head. All state is f32 (or smaller) memory from the counter; one file a
-/// kind in policies/cache/compensation.
+/// What stands for the folded tokens of one KV head. All state is f32 (or smaller) memory from the counter;
+/// one file a kind in policies/cache/compensation.
 ///
-/// Contract. `begin` with the number of tokens that the prefix folds, `fold` each of them by ascending position,
-/// `end_prefix`; then fold as tokens leave during decoding. Not shared by threads.
+/// Contract. `begin` with the number of tokens that the prefix folds, `fold` each of them by ascending
+/// position, `end_prefix`; then fold as tokens leave during decoding. Not shared by threads.
 class CompensationSlots {
  public:
   virtual ~CompensationSlots() = default;
@@ -30,24 +30,24 @@ class CompensationSlots {
   virtual int slots() const = 0;
   /// Tokens that a slot stands for.
   virtual double folded(int slot) const = 0;
-  /// Which slot holds a token that was folded at a position. Kinds with several slots know it of tokens that were folded
-  /// while they tracked membership, and return -1 for others.
+  /// Which slot holds a token that was folded at a position. Kinds with several slots know it of tokens that
+  /// were folded while they tracked membership, and return -1 for others.
   virtual int slot_of(int /*position*/) const { return 0; }
-  /// Remembers from now on which slot each token joins: for diagnosis only, in memory that is not counted, since a
-  /// deployed cache has no use for it.
+  /// Remembers from now on which slot each token joins: for diagnosis only, in memory that is not counted,
+  /// since a deployed cache has no use for it.
   virtual void track_membership(bool /*wanted*/) {}
   /// Whether the view depends on the query: then it must be asked for anew for each one.
   virtual bool depends_on_query() const { return false; }
-  /// The slots for a query, already scaled by the score scale; null stands for a query of zeros, and serves every query
-  /// where the view does not depend on it. Valid until the next call.
+  /// The slots for a query, already scaled by the score scale; null stands for a query of zeros, and serves
+  /// every query where the view does not depend on it. Valid until the next call.
   virtual CompensationView view(const float* scaled_query) = 0;
   virtual size_t bytes() const = 0;      // what is stored
   virtual size_t allocated() const = 0;  // what came from the allocator
 };
 
 /// Null for Compensation::none. slope: see HeadCacheSpec; only kinds of one mean slot know it.
-std::unique_ptr<CompensationSlots> make_compensation(const CompensationSpec& spec, double slope, int head_size,
-                                                     AllocationCounter& counter);
+std::unique_ptr<CompensationSlots> make_compensation(const CompensationSpec& spec, double slope,
+                                                     int head_size, AllocationCounter& counter);
 
 /// CompensationSlots::allocated() once a prefix has folded `folds` tokens.
 size_t compensation_bytes(const CompensationSpec& spec, int head_size, int folds);

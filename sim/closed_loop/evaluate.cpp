@@ -205,84 +205,124 @@ struct PolicySums {
   UnitSums difference;
   UnitSums kl;
   UnitSums agreement;
+
+  /// Rows of one text; its unit is the text, or without one each chunk of steps.
+  void add(const std::vector<RowScore>& rows, std::optional<size_t> text) {
+    for (size_t r = 0; r < rows.size(); ++r) {
+      const size_t unit = text.value_or(r / chunk_steps);
+      nll.add(unit, rows[r].nll);
+      full_nll.add(unit, rows[r].full_nll);
+      difference.add(unit, rows[r].nll - rows[r].full_nll);
+      kl.add(unit, rows[r].kl);
+      agreement.add(unit, rows[r].agrees ? 1.0 : 0.0);
+    }
+  }
+};
+
+/// One text under all policies.
+class TextEvaluation {
+ public:
+  TextEvaluation(const Transformer& transformer, const EvaluationRequest& request, const std::vector<int32_t>& ids)
+      : transformer_(transformer),
+        request_(request),
+        ids_(ids),
+        exact_(transformer.shape(), request.prefix + request.steps),
+        reference_(transformer.shape().vocabulary) {
+    for (const Policy& policy : request.policies) {
+      const SelectionContext context{
+          .shape = transformer.shape(), .prefix = request.prefix, .probe = request.probe, .bounds = request.bounds};
+      Sequence& sequence = sequences_.emplace_back();
+      sequence.run = std::make_unique<PolicyRun>(policy, context);
+      if (sequence.run->selection().needs().future) {
+        throw InputError(policy.name(), "an oracle needs the queries to come, which only a replay of a trace has");
+      }
+      sequence.memory = std::make_unique<PolicyMemory>(*sequence.run);
+      sequence.rows = std::make_unique<PolicyRows>(reference_, ids);
+    }
+  }
+
+  /// The exact prefill, and every policy's caches forked from it.
+  void run_prefix(Progress& progress, const std::string& phase) {
+    std::unique_ptr<PrefixQueries> queries;
+    std::unique_ptr<QueryKeeper> keeper;
+    if (needs_queries(sequences_)) {
+      queries = std::make_unique<PrefixQueries>(transformer_.shape(), request_.prefix);
+      keeper = std::make_unique<QueryKeeper>(*queries);
+    }
+    SequenceInput prefix;
+    prefix.tokens = std::span(ids_).subspan(0, static_cast<size_t>(request_.prefix));
+    prefix.memory = &exact_;
+    prefix.observer = keeper.get();
+    prefill(transformer_, prefix, progress, phase);
+    compress_all(transformer_.shape(), exact_, queries.get(), request_.prefix, sequences_);
+    for (Sequence& sequence : sequences_) (sequence.memory->decides_later() ? steppers_ : blocks_).push_back(&sequence);
+  }
+
+  /// All steps, chunk by chunk: the reference first, since the others are compared with its logits.
+  void run_steps(Progress& progress, const std::string& phase) {
+    progress.begin(phase, request_.steps, "steps");
+    for (int done = 0; done < request_.steps; done += chunk_steps) {
+      const int begin = request_.prefix + done;
+      const int end = request_.prefix + std::min(done + chunk_steps, request_.steps);
+      run_reference(begin, end);
+      forward_batch(transformer_, ids_, begin, end, blocks_);
+      for (int step = begin; step < end && !steppers_.empty(); ++step) {
+        forward_batch(transformer_, ids_, step, step + 1, steppers_);
+        progress.advance(step + 1 - request_.prefix);
+      }
+      progress.advance(end - request_.prefix);
+    }
+  }
+
+  std::vector<Sequence>& sequences() { return sequences_; }
+
+ private:
+  void run_reference(int begin, int end) {
+    reference_.begin(begin, end - begin);
+    SequenceInput full;
+    full.tokens = std::span(ids_).subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
+    full.first_position = begin;
+    full.memory = &exact_;
+    full.observer = &reference_;
+    full.logits = LogitsWanted::all;
+    transformer_.forward({&full, 1});
+  }
+
+  const Transformer& transformer_;
+  const EvaluationRequest& request_;
+  const std::vector<int32_t>& ids_;
+  ExactMemory exact_;
+  ReferenceRows reference_;
+  std::vector<Sequence> sequences_;
+  std::vector<Sequence*> blocks_;    // decided at the end of the prefix
+  std::vector<Sequence*> steppers_;  // decide during decoding
 };
 
 }  // namespace
 
 Evaluation evaluate(const Transformer& transformer, const EvaluationRequest& request, Progress& progress) {
   check(transformer, request);
-  const Shape& shape = transformer.shape();
-  const bool one_text = request.texts.size() == 1;
+  const size_t texts = request.texts.size();
   Evaluation evaluation;
   evaluation.policies.resize(request.policies.size());
   std::vector<PolicySums> sums(request.policies.size());
-  for (size_t text = 0; text < request.texts.size(); ++text) {
-    const std::vector<int32_t>& ids = request.texts[text];
-    std::vector<Sequence> sequences;
-    for (const Policy& policy : request.policies) {
-      SelectionContext context{.shape = shape, .prefix = request.prefix, .probe = request.probe, .bounds = request.bounds};
-      Sequence& sequence = sequences.emplace_back();
-      sequence.run = std::make_unique<PolicyRun>(policy, context);
-      if (sequence.run->selection().needs().future) {
-        throw InputError(policy.name(), "an oracle needs the queries to come, which only a replay of a trace has");
+  for (size_t text = 0; text < texts; ++text) {
+    TextEvaluation run(transformer, request, request.texts[text]);
+    run.run_prefix(progress, fmt::format("prefill of text {} of {}", text + 1, texts));
+    if (text == 0) {
+      for (size_t i = 0; i < sums.size(); ++i) {
+        evaluation.policies[i].compressed = run.sequences()[i].memory->ledger();
+        evaluation.policies[i].token_by_token = run.sequences()[i].memory->decides_later();
       }
-      sequence.memory = std::make_unique<PolicyMemory>(*sequence.run);
     }
-    ExactMemory exact(shape, request.prefix + request.steps);
-    std::unique_ptr<PrefixQueries> queries;
-    if (needs_queries(sequences)) queries = std::make_unique<PrefixQueries>(shape, request.prefix);
-    std::unique_ptr<QueryKeeper> keeper;
-    if (queries) keeper = std::make_unique<QueryKeeper>(*queries);
-    SequenceInput prefix;
-    prefix.tokens = std::span(ids).subspan(0, static_cast<size_t>(request.prefix));
-    prefix.memory = &exact;
-    prefix.observer = keeper.get();
-    prefill(transformer, prefix, progress, fmt::format("prefill of text {} of {}", text + 1, request.texts.size()));
-    compress_all(shape, exact, queries.get(), request.prefix, sequences);
-
-    ReferenceRows reference(shape.vocabulary);
-    std::vector<Sequence*> blocks;
-    std::vector<Sequence*> steppers;
-    for (size_t i = 0; i < sequences.size(); ++i) {
-      sequences[i].rows = std::make_unique<PolicyRows>(reference, ids);
-      const bool later = sequences[i].memory->decides_later();
-      (later ? steppers : blocks).push_back(&sequences[i]);
-      evaluation.policies[i].token_by_token = later;
-      if (text == 0) evaluation.policies[i].compressed = sequences[i].memory->ledger();
-    }
-    progress.begin(fmt::format("text {} of {} under {} policies", text + 1, request.texts.size(), sequences.size()), request.steps, "steps");
-    for (int done = 0; done < request.steps; done += chunk_steps) {
-      const int begin = request.prefix + done;
-      const int end = request.prefix + std::min(done + chunk_steps, request.steps);
-      reference.begin(begin, end - begin);
-      SequenceInput full;
-      full.tokens = std::span(ids).subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
-      full.first_position = begin;
-      full.memory = &exact;
-      full.observer = &reference;
-      full.logits = LogitsWanted::all;
-      transformer.forward({&full, 1});
-      forward_batch(transformer, ids, begin, end, blocks);
-      for (int step = begin; step < end && !steppers.empty(); ++step) {
-        forward_batch(transformer, ids, step, step + 1, steppers);
-        progress.advance(step - request.prefix);
-      }
-      progress.advance(end - request.prefix);
-    }
-    for (size_t i = 0; i < sequences.size(); ++i) {
-      const std::vector<RowScore>& rows = sequences[i].rows->scores();
-      for (size_t r = 0; r < rows.size(); ++r) {
-        const size_t unit = one_text ? r / chunk_steps : text;
-        sums[i].nll.add(unit, rows[r].nll);
-        sums[i].full_nll.add(unit, rows[r].full_nll);
-        sums[i].difference.add(unit, rows[r].nll - rows[r].full_nll);
-        sums[i].kl.add(unit, rows[r].kl);
-        sums[i].agreement.add(unit, rows[r].agrees ? 1.0 : 0.0);
-      }
+    run.run_steps(progress, fmt::format("text {} of {} under {} policies", text + 1, texts, sums.size()));
+    for (size_t i = 0; i < sums.size(); ++i) {
+      const Sequence& sequence = run.sequences()[i];
+      sums[i].add(sequence.rows->scores(), texts == 1 ? std::nullopt : std::optional(text));
       EvaluationResult& result = evaluation.policies[i];
-      result.at_end = sequences[i].memory->ledger();
-      result.bytes_read_per_step += sequences[i].bytes_read / (static_cast<double>(request.steps) * static_cast<double>(request.texts.size()));
-      result.seconds += sequences[i].seconds;
+      result.at_end = sequence.memory->ledger();
+      result.bytes_read_per_step += sequence.bytes_read / (static_cast<double>(request.steps) * static_cast<double>(texts));
+      result.seconds += sequence.seconds;
     }
     evaluation.rows += request.steps;
   }

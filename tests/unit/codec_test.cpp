@@ -238,7 +238,7 @@ RC_GTEST_PROP(Codec, RowsReadAsDefined, ()) {
     for (const float x : row) largest = std::max(largest, std::fabs(x));
   }
   const Rows read = read_all(*store, head_size);
-  for (size_t i = 0; i < rows.size(); ++i) RC_ASSERT(reads_as(read[i], rows[i], define_row(codec, rows[i], largest)));
+  for (size_t i = 0; i < rows.size(); ++i) RC_ASSERT(reads_as(read[i], define_row(codec, rows[i], largest)));
 }
 
 // |x - decoded| <= half a step of the grid, and what rounding scale and zero to half precision adds.

@@ -1,12 +1,12 @@
-// Compensation slots: every kind against what a batch in double precision says of the same tokens, alone and in a cache.
+// Compensation slots: every kind against what a batch in double precision says of the same tokens, alone and
+// in a cache.
 #include "policies/cache/compensation.hpp"
-
-#include <fmt/format.h>
-#include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
+#include <fmt/format.h>
 #include <functional>
+#include <gtest/gtest.h>
 #include <numeric>
 #include <random>
 
@@ -37,8 +37,9 @@ std::string text(const CompensationSpec& spec) {
 
 /// All kinds that count the tokens they stand for.
 std::vector<CompensationSpec> weighted_kinds() {
-  return {spec_of(Compensation::weighted),    spec_of(Compensation::variance),      spec_of(Compensation::clusters, 1),
-          spec_of(Compensation::clusters, 5), spec_of(Compensation::chunks, 1),     spec_of(Compensation::chunks, 5),
+  return {spec_of(Compensation::weighted),      spec_of(Compensation::variance),
+          spec_of(Compensation::clusters, 1),   spec_of(Compensation::clusters, 5),
+          spec_of(Compensation::chunks, 1),     spec_of(Compensation::chunks, 5),
           spec_of(Compensation::covariance, 2), spec_of(Compensation::covariance, 64)};
 }
 
@@ -76,8 +77,8 @@ std::vector<float> random_query(int d, uint32_t seed, float size) {
 int position_of(int t) { return 5 + 3 * t; }
 
 /// Slots with all the tokens folded, the first `prefix` of them by the prefix.
-std::unique_ptr<CompensationSlots> folded_slots(const CompensationSpec& spec, const Tokens& tokens, int prefix,
-                                                AllocationCounter& counter) {
+std::unique_ptr<CompensationSlots> folded_slots(const CompensationSpec& spec, const Tokens& tokens,
+                                                int prefix, AllocationCounter& counter) {
   auto slots = make_compensation(spec, 0.0, tokens.d, counter);
   slots->track_membership(true);
   slots->begin(prefix);
@@ -96,7 +97,8 @@ std::vector<int> all_of(const Tokens& tokens) {
 Row mean_of(const std::function<const float*(int)>& row, int d, const std::vector<int>& members) {
   Row mean(static_cast<size_t>(d));
   for (const int t : members) {
-    for (int i = 0; i < d; ++i) mean[static_cast<size_t>(i)] += static_cast<double>(row(t)[i]) / static_cast<double>(members.size());
+    for (int i = 0; i < d; ++i)
+      mean[static_cast<size_t>(i)] += static_cast<double>(row(t)[i]) / static_cast<double>(members.size());
   }
   return mean;
 }
@@ -116,14 +118,17 @@ Row first_order_correction(const Tokens& tokens, int count, const std::vector<fl
   Row correction(keys.size());
   for (const int t : members) {
     double along = 0.0;
-    for (size_t j = 0; j < keys.size(); ++j) along += (static_cast<double>(tokens.key(t)[j]) - keys[j]) * q[j];
-    for (size_t i = 0; i < values.size(); ++i) correction[i] += (static_cast<double>(tokens.value(t)[i]) - values[i]) * along / count;
+    for (size_t j = 0; j < keys.size(); ++j)
+      along += (static_cast<double>(tokens.key(t)[j]) - keys[j]) * q[j];
+    for (size_t i = 0; i < values.size(); ++i)
+      correction[i] += (static_cast<double>(tokens.value(t)[i]) - values[i]) * along / count;
   }
   return correction;
 }
 
 void expect_near(const float* got, const Row& expected, double tolerance) {
-  for (size_t i = 0; i < expected.size(); ++i) ASSERT_NEAR(static_cast<double>(got[i]), expected[i], tolerance) << "component " << i;
+  for (size_t i = 0; i < expected.size(); ++i)
+    ASSERT_NEAR(static_cast<double>(got[i]), expected[i], tolerance) << "component " << i;
 }
 
 /// Each slot's means, bias and count are those of the tokens that it says it holds.
@@ -177,9 +182,11 @@ TEST(Compensation, TheVarianceSlotsBiasHasThePopulationsSecondCumulant) {
       const std::vector<float> q = random_query(tokens.d, seed, 0.3F);
       double spread = 0.0;
       for (int t = 0; t < count; ++t) {
-        for (size_t i = 0; i < q.size(); ++i) spread += std::pow(q[i] * (tokens.key(t)[i] - mean[i]), 2) / count;
+        for (size_t i = 0; i < q.size(); ++i)
+          spread += std::pow(q[i] * (tokens.key(t)[i] - mean[i]), 2) / count;
       }
-      EXPECT_NEAR(slots->view(q.data()).bias[0], std::log(static_cast<double>(count)) + 0.5 * spread, 1e-5 * (1.0 + spread));
+      EXPECT_NEAR(slots->view(q.data()).bias[0], std::log(static_cast<double>(count)) + 0.5 * spread,
+                  1e-5 * (1.0 + spread));
     }
     EXPECT_NEAR(slots->view(nullptr).bias[0], std::log(static_cast<double>(count)), 1e-6);
   }
@@ -219,8 +226,10 @@ TEST(Compensation, ChunksAreContiguousAndOfOneSize) {
         latest = chunk;
         ++sizes[static_cast<size_t>(chunk)];
       }
-      EXPECT_LE(*std::max_element(sizes.begin(), sizes.end()) - *std::min_element(sizes.begin(), sizes.end()), 1);
-      for (int t = prefix; t < tokens.count(); ++t) EXPECT_EQ(chunks->slot_of(position_of(t)), chunks->slots() - 1);
+      EXPECT_LE(*std::max_element(sizes.begin(), sizes.end()) - *std::min_element(sizes.begin(), sizes.end()),
+                1);
+      for (int t = prefix; t < tokens.count(); ++t)
+        EXPECT_EQ(chunks->slot_of(position_of(t)), chunks->slots() - 1);
       sizes.back() += 5;
       for (int c = 0; c < chunks->slots(); ++c) EXPECT_EQ(chunks->folded(c), sizes[static_cast<size_t>(c)]);
     }
@@ -251,7 +260,8 @@ TEST(Compensation, ATokenJoinsTheNearestCluster) {
     const auto index = static_cast<size_t>(chosen);
     ASSERT_LE(distances[index], *std::min_element(distances.begin(), distances.end()) * (1.0 + 1e-5));
     counts[index] += 1.0;
-    for (size_t i = 0; i < centres[index].size(); ++i) centres[index][i] += (tokens.key(t)[i] - centres[index][i]) / counts[index];
+    for (size_t i = 0; i < centres[index].size(); ++i)
+      centres[index][i] += (tokens.key(t)[i] - centres[index][i]) / counts[index];
   }
   double total = 0.0;
   for (int c = 0; c < slots; ++c) {
@@ -314,7 +324,8 @@ TEST(Compensation, CovarianceKeepsTheFactorsOfThePrefixWhileTheMeansMove) {
   for (int t = 0; t < tokens.count(); ++t) {
     const float first = tokens.key(t)[1] + tokens.key(t)[2];
     const float second = tokens.key(t)[7];
-    for (int i = 0; i < d; ++i) tokens.value(t)[i] = static_cast<float>(i) * 0.2F * first + (i % 2 == 0 ? second : -second);
+    for (int i = 0; i < d; ++i)
+      tokens.value(t)[i] = static_cast<float>(i) * 0.2F * first + (i % 2 == 0 ? second : -second);
   }
   const auto slots = folded_slots(spec_of(Compensation::covariance, 2), tokens, prefix, counter);
   const std::vector<float> q = random_query(d, 5, 0.5F);
@@ -352,7 +363,8 @@ TEST(Compensation, CovarianceComesCloserToTheWeightedMeanOfValues) {
 
 TEST(Compensation, MembershipIsKeptOnRequestOnly) {
   const Tokens tokens(8, 50, 17);
-  for (const CompensationSpec& spec : {spec_of(Compensation::clusters, 3), spec_of(Compensation::chunks, 3)}) {
+  for (const CompensationSpec& spec :
+       {spec_of(Compensation::clusters, 3), spec_of(Compensation::chunks, 3)}) {
     AllocationCounter counter;
     auto slots = make_compensation(spec, 0.0, tokens.d, counter);
     slots->begin(50);
@@ -367,11 +379,15 @@ TEST(Compensation, BytesAreWhatTheAllocatorGave) {
   const auto rows = [](const CompensationSpec& spec, int d, int folds) -> double {
     const double slot = 2.0 * d + 1.0;
     switch (spec.kind) {
-      case Compensation::variance: return slot + d;
+      case Compensation::variance:
+        return slot + d;
       case Compensation::clusters:
-      case Compensation::chunks: return slot * std::min(spec.slots, folds);
-      case Compensation::covariance: return slot + 2.0 * d * std::min(spec.rank, d);
-      default: return slot;
+      case Compensation::chunks:
+        return slot * std::min(spec.slots, folds);
+      case Compensation::covariance:
+        return slot + 2.0 * d * std::min(spec.rank, d);
+      default:
+        return slot;
     }
   };
   std::vector<CompensationSpec> specs = weighted_kinds();
@@ -406,7 +422,8 @@ class FoldedCache {
  public:
   static constexpr int group = 3;
 
-  FoldedCache(const CompensationSpec& compensation, const Tokens& tokens, bool tracked = true) : tokens_(tokens) {
+  FoldedCache(const CompensationSpec& compensation, const Tokens& tokens, bool tracked = true)
+      : tokens_(tokens) {
     codec_ = find_codec("test", "f32").make({}, {});
     spec_.head_size = tokens.d;
     spec_.key_codec = codec_.get();
@@ -435,7 +452,8 @@ class FoldedCache {
   const TokenFates& fates() const { return fates_; }
   /// The query head's query, scaled.
   std::vector<float> scaled_query(int g) const {
-    std::vector<float> q(query_.begin() + static_cast<ptrdiff_t>(g) * tokens_.d, query_.begin() + static_cast<ptrdiff_t>(g + 1) * tokens_.d);
+    std::vector<float> q(query_.begin() + static_cast<ptrdiff_t>(g) * tokens_.d,
+                         query_.begin() + static_cast<ptrdiff_t>(g + 1) * tokens_.d);
     for (float& x : q) x *= scale();
     return q;
   }
@@ -480,18 +498,22 @@ struct Twin {
   }
 };
 
-double dot(const std::vector<float>& q, const Row& key) { return std::inner_product(q.begin(), q.end(), key.begin(), 0.0); }
+double dot(const std::vector<float>& q, const Row& key) {
+  return std::inner_product(q.begin(), q.end(), key.begin(), 0.0);
+}
 Row row_of(const float* row, int d) { return {row, row + d}; }
 
-/// A slot as its definition says, from the tokens that it stands for, the first `of_prefix` of which the prefix folded.
-void add_slot(Twin& twin, const CompensationSpec& spec, const Tokens& tokens, const std::vector<int>& members, int of_prefix,
-              const std::vector<float>& q) {
+/// A slot as its definition says, from the tokens that it stands for, the first `of_prefix` of which the
+/// prefix folded.
+void add_slot(Twin& twin, const CompensationSpec& spec, const Tokens& tokens, const std::vector<int>& members,
+              int of_prefix, const std::vector<float>& q) {
   const Row key = mean_key(tokens, members);
   Row value = mean_value(tokens, members);
   double bias = std::log(static_cast<double>(members.size()));
   if (spec.kind == Compensation::variance) {
     for (const int t : members) {
-      for (size_t i = 0; i < q.size(); ++i) bias += 0.5 * std::pow(q[i] * (tokens.key(t)[i] - key[i]), 2) / static_cast<double>(members.size());
+      for (size_t i = 0; i < q.size(); ++i)
+        bias += 0.5 * std::pow(q[i] * (tokens.key(t)[i] - key[i]), 2) / static_cast<double>(members.size());
     }
   }
   if (spec.kind == Compensation::covariance) {
@@ -546,7 +568,8 @@ TEST(Compensation, ACacheAttendsToItsSlotsOnEveryTarget) {
         const std::vector<float> q = folded.scaled_query(g);
         Twin twin;
         for (const int32_t t : cache.sorted_positions()) {
-          twin.add(dot(q, row_of(tokens.key(t), tokens.d)), row_of(tokens.value(t), tokens.d).data(), q.size());
+          twin.add(dot(q, row_of(tokens.key(t), tokens.d)), row_of(tokens.value(t), tokens.d).data(),
+                   q.size());
         }
         for (const std::vector<int>& slot : members) add_slot(twin, spec, tokens, slot, of_prefix, q);
         expect_near(out.data() + static_cast<ptrdiff_t>(g) * tokens.d, twin.out(), 2e-5);
@@ -608,15 +631,18 @@ TEST(Compensation, TheDivergenceSpreadsASlotsWeightOverItsOwnTokens) {
       if (tracked) {
         Row policy(log_weights.size());
         for (int slot = 0; slot < cache.tokens(); ++slot) {
-          policy[static_cast<size_t>(cache.positions()[static_cast<size_t>(slot)])] = std::exp(static_cast<double>(scores[static_cast<size_t>(slot)]) - log_sums[0]);
+          policy[static_cast<size_t>(cache.positions()[static_cast<size_t>(slot)])] =
+              std::exp(static_cast<double>(scores[static_cast<size_t>(slot)]) - log_sums[0]);
         }
         for (const int t : all_of(tokens)) {
           if (folded.fates().of(t) == TokenFates::Fate::kept) continue;
           const int slot = cache.compensation()->slot_of(t);
-          const double weight = std::exp(static_cast<double>(scores[static_cast<size_t>(cache.tokens() + slot)]) - log_sums[0]);
+          const double weight =
+              std::exp(static_cast<double>(scores[static_cast<size_t>(cache.tokens() + slot)]) - log_sums[0]);
           policy[static_cast<size_t>(t)] = weight / cache.compensation()->folded(slot);
         }
-        for (size_t t = 0; t < policy.size(); ++t) expected += policy[t] * (std::log(policy[t]) - log_weights[t]);
+        for (size_t t = 0; t < policy.size(); ++t)
+          expected += policy[t] * (std::log(policy[t]) - log_weights[t]);
         EXPECT_GT(expected, 1e-3);
       }
       ErrorAccumulator errors;
@@ -633,10 +659,12 @@ TEST(Compensation, RazorNamesItsVariants) {
   EXPECT_EQ(name("razor:recent=124"), "razor/weighted" + head + "when=every-step+f16");
   EXPECT_EQ(name("razor/variance:recent=124"), "razor/variance" + head + "when=every-step+f16");
   EXPECT_EQ(name("razor/clusters:recent=124"), "razor/clusters" + head + "slots=4,when=every-step+f16");
-  EXPECT_EQ(name("razor/chunks:slots=256,recent=124"), "razor/chunks" + head + "slots=256,when=every-step+f16");
+  EXPECT_EQ(name("razor/chunks:slots=256,recent=124"),
+            "razor/chunks" + head + "slots=256,when=every-step+f16");
   EXPECT_EQ(name("razor/covariance:recent=124"), "razor/covariance" + head + "rank=2,when=every-step+f16");
-  for (const char* refused : {"razor:slots=4", "razor/variance:rank=2", "razor/clusters:slots=0", "razor/chunks:slots=257",
-                              "razor/clusters:rank=2", "razor/covariance:slots=4", "razor/covariance:rank=65", "razor/covariance:rank=0"}) {
+  for (const char* refused : {"razor:slots=4", "razor/variance:rank=2", "razor/clusters:slots=0",
+                              "razor/chunks:slots=257", "razor/clusters:rank=2", "razor/covariance:slots=4",
+                              "razor/covariance:rank=65", "razor/covariance:rank=0"}) {
     EXPECT_THROW(Policy::parse(refused), InputError) << refused;
   }
 }

@@ -8,14 +8,16 @@
 namespace razorscope {
 namespace {
 
-/// The tokens that the prefix folds, cut by ascending position into contiguous chunks whose sizes differ by at most one,
-/// each a slot of means with bias ln N. Tokens folded later join the last chunk, which moves with the window's edge.
+/// The tokens that the prefix folds, cut by ascending position into contiguous chunks whose sizes differ by
+/// at most one, each a slot of means with bias ln N. Tokens folded later join the last chunk, which moves
+/// with the window's edge.
 ///
-/// A prefix that folds fewer tokens than there may be chunks gets a chunk a token, and memory for no more; one that folds
-/// none gets one chunk.
+/// A prefix that folds fewer tokens than there may be chunks gets a chunk a token, and memory for no more;
+/// one that folds none gets one chunk.
 class ChunkSlots final : public CompensationSlots {
  public:
-  ChunkSlots(int slots, int head_size, AllocationCounter& counter) : slots_(slots), rows_(head_size, counter) {}
+  ChunkSlots(int slots, int head_size, AllocationCounter& counter)
+      : slots_(slots), rows_(head_size, counter) {}
 
   void begin(int prefix_folds) override { prefix_folds_ = prefix_folds; }
 

@@ -23,15 +23,17 @@ float squared_distance(const float* a, const float* b, int count) {
   return ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7])) + rest;
 }
 
-/// Streaming k-means (MacQueen's) on keys, by ascending position: the first tokens with distinct keys seed one slot
-/// each; every other token joins the slot whose mean key is nearest by Euclidean distance at that moment, and moves it.
-/// Ties go to the lower slot. So the result depends on the tokens and their order alone.
+/// Streaming k-means (MacQueen's) on keys, by ascending position: the first tokens with distinct keys seed
+/// one slot each; every other token joins the slot whose mean key is nearest by Euclidean distance at that
+/// moment, and moves it. Ties go to the lower slot. So the result depends on the tokens and their order
+/// alone.
 ///
-/// All slots are reserved with the first folded token: later tokens may still seed one. A slot's count is not stored,
-/// since its bias ln N gives it back: f32 does so exactly up to a million tokens in one slot.
+/// All slots are reserved with the first folded token: later tokens may still seed one. A slot's count is not
+/// stored, since its bias ln N gives it back: f32 does so exactly up to a million tokens in one slot.
 class ClusterSlots final : public CompensationSlots {
  public:
-  ClusterSlots(int slots, int head_size, AllocationCounter& counter) : slots_(slots), rows_(head_size, counter) {}
+  ClusterSlots(int slots, int head_size, AllocationCounter& counter)
+      : slots_(slots), rows_(head_size, counter) {}
 
   void fold(int position, const float* key, const float* value) override {
     if (rows_.empty()) rows_.allocate(cluster_layout(slots_));
@@ -46,7 +48,9 @@ class ClusterSlots final : public CompensationSlots {
   }
 
   int slots() const override { return used_; }
-  double folded(int slot) const override { return std::round(std::exp(rows_.bias(slot))); }
+  double folded(int slot) const override {
+    return std::round(std::exp(static_cast<double>(rows_.bias(slot))));
+  }
   int slot_of(int position) const override { return membership_.slot_of(position); }
   void track_membership(bool wanted) override { membership_.track(wanted); }
   CompensationView view(const float* /*scaled_query*/) override { return rows_.view(used_); }

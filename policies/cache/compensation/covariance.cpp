@@ -39,12 +39,13 @@ class CrossMoments {
   Eigen::MatrixXd sum_;
 };
 
-/// The weighted slot with a value that follows the query. The mean of the values under the weights exp(q̃·k) is, to first
-/// order in q̃, v̂ + Cov(v, k)·q̃; the cross-covariance of the prefix's folded tokens is kept as its best approximation of
-/// rank r, U·S·Vᵀ, so that the value is v̂ + (U·S)(Vᵀq̃). Tokens folded later move the means and the count; the factors stay.
-/// A prefix that folds nothing has factors of zero. Under the counter: the slot, U·S and V, [head_size, rank] each (the
-/// rank at most head_size), and a row for the value of the query at hand, which counts as padding. The moments that the
-/// factors come from live from begin() to end_prefix() only.
+/// The weighted slot with a value that follows the query. The mean of the values under the weights exp(q̃·k)
+/// is, to first order in q̃, v̂ + Cov(v, k)·q̃; the cross-covariance of the prefix's folded tokens is kept as
+/// its best approximation of rank r, U·S·Vᵀ, so that the value is v̂ + (U·S)(Vᵀq̃). Tokens folded later move
+/// the means and the count; the factors stay. A prefix that folds nothing has factors of zero. Under the
+/// counter: the slot, U·S and V, [head_size, rank] each (the rank at most head_size), and a row for the value
+/// of the query at hand, which counts as padding. The moments that the factors come from live from begin() to
+/// end_prefix() only.
 class CovarianceSlot final : public CompensationSlots {
  public:
   CovarianceSlot(int rank, int head_size, AllocationCounter& counter)
@@ -77,7 +78,8 @@ class CovarianceSlot final : public CompensationSlots {
     const float* right = right_factor();
     std::vector<double> along(static_cast<size_t>(rank_));  // Vᵀq̃
     for (int i = 0; i < d; ++i) {
-      for (int j = 0; j < rank_; ++j) along[static_cast<size_t>(j)] += static_cast<double>(right[i * rank_ + j]) * scaled_query[i];
+      for (int j = 0; j < rank_; ++j)
+        along[static_cast<size_t>(j)] += static_cast<double>(right[i * rank_ + j]) * scaled_query[i];
     }
     float* corrected = rows_.more(2 * rank_);
     for (int i = 0; i < d; ++i) {

@@ -7,11 +7,12 @@
 
 namespace razorscope {
 
-// The kinds of compensation, one file each (razor-attention, sections 1.2 and 4). A kind's layout says what its memory
-// holds once it has folded a token; before that it has none.
+// The kinds of compensation, one file each (razor-attention, sections 1.2 and 4). A kind's layout says what
+// its memory holds once it has folded a token; before that it has none.
 
 /// mean.cpp: `weighted` and `unweighted`, one slot of running means.
-std::unique_ptr<CompensationSlots> make_mean_slot(bool weighted, double slope, int head_size, AllocationCounter& counter);
+std::unique_ptr<CompensationSlots> make_mean_slot(bool weighted, double slope, int head_size,
+                                                  AllocationCounter& counter);
 SlotLayout mean_layout();
 
 /// variance.cpp: the weighted slot with the second cumulant of its keys in the bias.

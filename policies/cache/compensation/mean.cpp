@@ -7,8 +7,8 @@
 namespace razorscope {
 namespace {
 
-/// One slot of running means (razor-attention, section 1.2). Under ALiBi a token at position n weighs exp(slope·n), so
-/// that the slot's bias ln Σ exp(slope·n) - slope·m is what the tokens' own biases sum to.
+/// One slot of running means (razor-attention, section 1.2). Under ALiBi a token at position n weighs
+/// exp(slope·n), so that the slot's bias ln Σ exp(slope·n) - slope·m is what the tokens' own biases sum to.
 class MeanSlot final : public CompensationSlots {
  public:
   MeanSlot(bool weighted, double slope, int head_size, AllocationCounter& counter)
@@ -19,7 +19,8 @@ class MeanSlot final : public CompensationSlots {
     const double log_of_token = slope_ * position;
     ++folded_;
     if (slope_ == 0.0) {
-      log_weight_ = std::log(static_cast<double>(folded_));  // exact for counts, where a running sum of logarithms drifts
+      log_weight_ = std::log(
+          static_cast<double>(folded_));  // exact for counts, where a running sum of logarithms drifts
     } else if (folded_ == 1) {
       log_weight_ = log_of_token;
     } else {
@@ -46,7 +47,8 @@ class MeanSlot final : public CompensationSlots {
 
 }  // namespace
 
-std::unique_ptr<CompensationSlots> make_mean_slot(bool weighted, double slope, int head_size, AllocationCounter& counter) {
+std::unique_ptr<CompensationSlots> make_mean_slot(bool weighted, double slope, int head_size,
+                                                  AllocationCounter& counter) {
   return std::make_unique<MeanSlot>(weighted, slope, head_size, counter);
 }
 

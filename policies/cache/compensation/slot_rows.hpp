@@ -18,8 +18,8 @@ struct SlotLayout {
   size_t bytes(int head_size) const { return floats(head_size) * sizeof(float); }
 };
 
-/// Slots of running means in one f32 block: keys [slots, head_size], values [slots, head_size], biases [slots], then the
-/// rows that a kind adds. Takes no memory before `allocate`.
+/// Slots of running means in one f32 block: keys [slots, head_size], values [slots, head_size], biases
+/// [slots], then the rows that a kind adds. Takes no memory before `allocate`.
 class SlotRows {
  public:
   SlotRows(int head_size, AllocationCounter& counter) : head_size_(head_size), counter_(&counter) {}
@@ -38,7 +38,8 @@ class SlotRows {
   /// The row of that index among those that the kind adds; rows follow each other.
   float* more(int index) { return &bias(layout_.slots) + static_cast<ptrdiff_t>(index) * head_size_; }
 
-  /// A token that has this share of the slot's weight joins the means: 1/N where the slot now stands for N tokens.
+  /// A token that has this share of the slot's weight joins the means: 1/N where the slot now stands for N
+  /// tokens.
   void join(int slot, float share, const float* token_key, const float* token_value) {
     float* mean_key = key(slot);
     float* mean_value = value(slot);
@@ -48,12 +49,16 @@ class SlotRows {
     }
   }
 
-  CompensationView view(int used) { return used == 0 ? CompensationView() : CompensationView{used, key(0), value(0), &bias(0)}; }
+  CompensationView view(int used) {
+    return used == 0 ? CompensationView() : CompensationView{used, key(0), value(0), &bias(0)};
+  }
   size_t allocated() const { return memory_.allocated(); }
 
  private:
   float* row(int index) { return memory_.as<float>() + static_cast<ptrdiff_t>(index) * head_size_; }
-  const float* row(int index) const { return memory_.as<float>() + static_cast<ptrdiff_t>(index) * head_size_; }
+  const float* row(int index) const {
+    return memory_.as<float>() + static_cast<ptrdiff_t>(index) * head_size_;
+  }
 
   int head_size_;
   AllocationCounter* counter_;

@@ -6,9 +6,10 @@
 namespace razorscope {
 namespace {
 
-/// The dropped part of the softmax is Σ exp(q̃·k) = N·exp(q̃·μ)·E[exp(q̃·(k-μ))]; one mean slot keeps the first two factors.
-/// The logarithm of the third is, to second order, ½·q̃ᵀΣq̃, and here ½ Σ_i q̃_i² σ_i² with the keys' population variances:
-/// exact for Gaussian keys with independent components, and too large where the scores have a hard upper end.
+/// The dropped part of the softmax is Σ exp(q̃·k) = N·exp(q̃·μ)·E[exp(q̃·(k-μ))]; one mean slot keeps the first
+/// two factors. The logarithm of the third is, to second order, ½·q̃ᵀΣq̃, and here ½ Σ_i q̃_i² σ_i² with the
+/// keys' population variances: exact for Gaussian keys with independent components, and too large where the
+/// scores have a hard upper end.
 class VarianceSlot final : public CompensationSlots {
  public:
   VarianceSlot(int head_size, AllocationCounter& counter) : rows_(head_size, counter) {}
@@ -18,7 +19,8 @@ class VarianceSlot final : public CompensationSlots {
     if (rows_.empty()) rows_.allocate(variance_layout());
     ++folded_;
     const auto share = static_cast<float>(1.0 / static_cast<double>(folded_));
-    // Welford's update, of the variance itself: M₂ += (k - μ)·(k - μ'), σ² = M₂/N. It needs both the old mean and the new.
+    // Welford's update, of the variance itself: M₂ += (k - μ)·(k - μ'), σ² = M₂/N. It needs both the old mean
+    // and the new.
     const float* mean = rows_.key(0);
     float* variance = rows_.more(0);
     for (int i = 0; i < d; ++i) {

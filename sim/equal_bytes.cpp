@@ -1,0 +1,80 @@
+#include "sim/equal_bytes.hpp"
+
+#include <fmt/format.h>
+
+#include <optional>
+
+#include "models/base/error.hpp"
+#include "models/base/machine.hpp"
+#include "policies/cache/layer_cache.hpp"
+#include "sim/replay/calibrated_bounds.hpp"
+#include "sim/replay/context.hpp"
+
+namespace razorscope {
+namespace {
+
+constexpr int smallest_size = 1;
+
+/// The largest size in [smallest_size, prefix] whose caches fit. Bytes never fall as the size grows.
+Policy largest_fitting(const Policy& policy, const SelectionContext& context, size_t bytes) {
+  // A size that the selection refuses (occam, where protected heads alone exceed the budget) is too small.
+  const auto predicted = [&](int size) -> std::optional<size_t> {
+    try {
+      return PolicyRun(policy.with_size(size), context).predicted_bytes(context.prefix);
+    } catch (const InputError&) {
+      return std::nullopt;
+    }
+  };
+  int smallest = smallest_size;
+  while (smallest <= context.prefix && !predicted(smallest)) smallest = smallest * 2;  // refused sizes, if any, are the small ones
+  if (smallest > smallest_size) {
+    int refused = smallest / 2;
+    while (smallest - refused > 1) {
+      const int middle = refused + (smallest - refused) / 2;
+      (predicted(middle) ? smallest : refused) = middle;
+    }
+  }
+  const std::optional<size_t> least = predicted(smallest);
+  if (!least) PolicyRun(policy.with_size(context.prefix), context);  // says why
+  if (*least > bytes) {
+    throw InputError("--equal-bytes",
+                     fmt::format("{} takes at least {} (with {}={}), more than the {} asked for", policy.name(),
+                                 format_bytes(static_cast<double>(*least)), policy.entry().size_parameter, smallest,
+                                 format_bytes(static_cast<double>(bytes))));
+  }
+  int fits = smallest;
+  int beyond = context.prefix + 1;
+  while (beyond - fits > 1) {
+    const int middle = fits + (beyond - fits) / 2;
+    (*predicted(middle) <= bytes ? fits : beyond) = middle;
+  }
+  return policy.with_size(fits);
+}
+
+}  // namespace
+
+std::vector<Policy> solve_equal_bytes(const SelectionContext& context, const std::vector<Policy>& policies, size_t bytes) {
+  std::vector<Policy> solved;
+  for (const Policy& policy : policies) {
+    std::string reason;
+    if (!policy.has_size(&reason)) throw InputError("--equal-bytes", fmt::format("cannot size {}: {}", policy.name(), reason));
+    solved.push_back(largest_fitting(policy, context, bytes));
+  }
+  return solved;
+}
+
+std::vector<Policy> solve_equal_bytes(const Trace& trace, int prefix, const std::vector<Policy>& policies, size_t bytes) {
+  const TraceBounds bounds(trace, prefix);
+  return solve_equal_bytes(selection_context(trace, prefix, bounds), policies, bytes);
+}
+
+size_t full_f16_bytes(const SelectionContext& context) {
+  return PolicyRun(Policy::parse("full+f16"), context).predicted_bytes(context.prefix);
+}
+
+size_t full_f16_bytes(const Trace& trace, int prefix) {
+  const TraceBounds bounds(trace, prefix);
+  return full_f16_bytes(selection_context(trace, prefix, bounds));
+}
+
+}  // namespace razorscope
