@@ -56,18 +56,20 @@ std::string reason(int code, const char* message, std::chrono::milliseconds pati
 Connection::Connection(const std::filesystem::path& path, Access access, std::chrono::milliseconds patience)
     : path_(path), access_(access), patience_(patience) {
   std::error_code unknown;
-  if (std::filesystem::is_directory(path_, unknown))
+  if (std::filesystem::is_directory(path_, unknown)) {
     throw InputError(path_.string(), "is a folder, not a results database");
+  }
   if (access_ == Access::read_only) {
     if (!std::filesystem::exists(path_, unknown)) throw InputError(path_.string(), "there is no such file");
-    if (std::filesystem::file_size(path_, unknown) == 0)
+    if (std::filesystem::file_size(path_, unknown) == 0) {
       throw InputError(path_.string(), "is an empty file: no results were stored in it");
+    }
   }
   guarded([&] {
     open();
     {
-      const SQLite::Transaction one_moment(
-          *database_);  // what is checked must not change between two questions
+      // One moment: another process may be making the file between two questions.
+      const SQLite::Transaction transaction(*database_);
       check_identity();
     }
     if (access_ == Access::read_write) {
@@ -98,9 +100,10 @@ void Connection::open() {
   const std::filesystem::path folder = std::filesystem::absolute(path_).parent_path();
   std::error_code problem;
   std::filesystem::create_directories(folder, problem);
-  if (problem)
+  if (problem) {
     throw std::runtime_error(
         fmt::format("{}: cannot make the folder {}: {}", path_.string(), folder.string(), problem.message()));
+  }
   database_.emplace(sqlite_name(path_), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, milliseconds);
   if (sqlite3_db_readonly(database_->getHandle(), "main") != 0) {
     throw std::runtime_error(
@@ -152,7 +155,7 @@ void Connection::enable_write_ahead_log() {
   while (true) {
     try {
       database_->execAndGet(
-          "PRAGMA journal_mode = WAL");  // stays as it was on file systems that cannot do it
+          "PRAGMA journal_mode = WAL");  // without effect where the file system cannot do it
       return;
     } catch (const SQLite::Exception& problem) {
       if (problem.getErrorCode() != SQLITE_BUSY || std::chrono::steady_clock::now() >= deadline) throw;

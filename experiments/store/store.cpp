@@ -146,9 +146,9 @@ void insert_probe_heads(SQLite::Database& database, int64_t probe, const HeadSco
       "INSERT INTO probe_heads (probe_id, layer, query_head, kv_head, echo, induction) "
       "VALUES (?, ?, ?, ?, ?, ?)");
   const int group = scores.query_heads / scores.kv_heads;
+  size_t index = 0;  // layer by layer
   for (int layer = 0; layer < scores.layers; ++layer) {
-    for (int head = 0; head < scores.query_heads; ++head) {
-      const auto index = static_cast<size_t>(layer * scores.query_heads + head);
+    for (int head = 0; head < scores.query_heads; ++head, ++index) {
       bind_all(statement, probe, layer, head, head / group, scores.echo.at(index),
                scores.induction.at(index));
       statement.exec();

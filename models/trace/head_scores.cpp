@@ -48,7 +48,7 @@ HeadScores head_scores_from_json(const nlohmann::json& value) {
   scores.repeats = required<int>(value, "repeats");
   scores.seed = required<uint64_t>(value, "seed");
   scores.variant = required<std::string>(value, "variant");
-  scores.token_source = value.value("token_source", "ids");
+  scores.token_source = value.contains("token_source") ? required<std::string>(value, "token_source") : "ids";
   scores.echo = required<std::vector<double>>(value, "echo");
   scores.induction = required<std::vector<double>>(value, "induction");
   if (scores.layers < 1 || scores.kv_heads < 1 || scores.query_heads < 1 || scores.query_heads % scores.kv_heads != 0) {

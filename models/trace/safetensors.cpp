@@ -102,7 +102,7 @@ SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : file_(path
       }
       elements *= tensor.dims.back();
     }
-    const json offsets = value.value("data_offsets", json());
+    const json& offsets = value.contains("data_offsets") ? value["data_offsets"] : value;  // a copy would recurse into what the file nests
     if (!offsets.is_array() || offsets.size() != 2 || !offsets[0].is_number_unsigned() || !offsets[1].is_number_unsigned()) {
       fail(shown + ".data_offsets", "is not a pair of byte offsets");
     }

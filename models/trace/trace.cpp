@@ -187,8 +187,8 @@ void Trace::read_score_bounds() {
   if (!value.is_object()) file_.fail("__metadata__.score_bounds", "is not a JSON object");
   const auto heads = static_cast<size_t>(shape_.layers) * static_cast<size_t>(shape_.query_heads);
   bounds_ = ScoreBounds{
-      numbers(file_, "__metadata__.score_bounds.norm_bound", value.value("norm_bound", json()), heads),
-      numbers(file_, "__metadata__.score_bounds.paper", value.value("paper", json()), heads)};
+      numbers(file_, "__metadata__.score_bounds.norm_bound", value.contains("norm_bound") ? value["norm_bound"] : value, heads),
+      numbers(file_, "__metadata__.score_bounds.paper", value.contains("paper") ? value["paper"] : value, heads)};
 }
 
 std::string Trace::content_hash() const {

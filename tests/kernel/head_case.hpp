@@ -5,12 +5,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <fmt/format.h>
 #include <numeric>
 #include <random>
 #include <string>
 #include <vector>
-
-#include <fmt/format.h>
 
 #include "policies/codecs/codec.hpp"
 #include "policies/kernels/attend.hpp"
@@ -35,14 +34,16 @@ struct CaseSpec {
   int compensation_slots = 0;
   bool alibi = false;
   Scores scores = Scores::ordinary;
-  bool misaligned = false;  // rows begin one element off a vector's boundary, and one element lies between them
+  bool misaligned =
+      false;  // rows begin one element off a vector's boundary, and one element lies between them
 
   std::string text() const {
     const auto name = [](RowFormat format) { return format == RowFormat::f32 ? "f32" : "f16"; };
-    return fmt::format("head size {}, group {}, slots {}, keys {}, values {}, compensation slots {}, alibi {}, scores {}, "
-                       "misaligned {}",
-                       head_size, group, slots, name(keys), name(values), compensation_slots, alibi,
-                       static_cast<int>(scores), misaligned);
+    return fmt::format(
+        "head size {}, group {}, slots {}, keys {}, values {}, compensation slots {}, alibi {}, scores {}, "
+        "misaligned {}",
+        head_size, group, slots, name(keys), name(values), compensation_slots, alibi,
+        static_cast<int>(scores), misaligned);
   }
 };
 
@@ -81,7 +82,8 @@ struct CaseNumbers {
     for (int32_t& p : positions) p *= 3;
     std::shuffle(positions.begin(), positions.end(), random);
     position = 3 * spec.slots + 2;
-    for (int g = 0; g < spec.group; ++g) slopes.push_back(std::exp2(-8.0F * static_cast<float>(g + 1) / static_cast<float>(spec.group)));
+    for (int g = 0; g < spec.group; ++g)
+      slopes.push_back(std::exp2(-8.0F * static_cast<float>(g + 1) / static_cast<float>(spec.group)));
     if (spec.alibi) {
       // As a cache has it: the logarithm of Σ exp(slope·n), so that bias - slope·position is about 0.
       for (float& bias : compensation_bias) bias += slopes[0] * static_cast<float>(position);
@@ -95,7 +97,8 @@ struct CaseNumbers {
   void make_scores_large(const CaseSpec& spec, std::mt19937& random) {
     const auto d = static_cast<size_t>(spec.head_size);
     std::vector<float> direction(q.begin(), q.begin() + spec.head_size);
-    const float norm = std::sqrt(std::inner_product(direction.begin(), direction.end(), direction.begin(), 0.0F));
+    const float norm =
+        std::sqrt(std::inner_product(direction.begin(), direction.end(), direction.begin(), 0.0F));
     for (float& x : direction) x /= norm;
     for (size_t i = 0; i < q.size(); ++i) q[i] = direction[i % d] * std::sqrt(static_cast<float>(d));
     const auto chosen = std::uniform_int_distribution<int>(0, std::max(0, spec.slots - 1))(random);
@@ -109,8 +112,8 @@ struct CaseNumbers {
   }
 };
 
-/// A case in memory that the caller gives out: `Memory` is called with a size and an alignment offset in bytes and
-/// returns zeroed memory that lives as long as the case.
+/// A case in memory that the caller gives out: `Memory` is called with a size and an alignment offset in
+/// bytes and returns zeroed memory that lives as long as the case.
 template <typename Memory>
 class HeadCase {
  public:
@@ -144,7 +147,9 @@ class HeadCase {
   const GroupOutput& output() const { return output_; }
 
   std::vector<float> out() const { return {output_.out, output_.out + spec_.group * spec_.head_size}; }
-  std::vector<float> scores() const { return {output_.scores, output_.scores + spec_.group * view_.entries()}; }
+  std::vector<float> scores() const {
+    return {output_.scores, output_.scores + spec_.group * view_.entries()};
+  }
   std::vector<float> log_sums() const { return {output_.log_sum, output_.log_sum + spec_.group}; }
 
  private:
@@ -164,7 +169,8 @@ class HeadCase {
     // The last row ends with its last element: nothing may be read behind it.
     std::byte* address = memory(slots == 0 ? 0 : slots * stride - gap, gap);
     for (size_t s = 0; s < slots; ++s) {
-      codec.encode(values.data() + s * static_cast<size_t>(spec_.head_size), spec_.head_size, address + s * stride);
+      codec.encode(values.data() + s * static_cast<size_t>(spec_.head_size), spec_.head_size,
+                   address + s * stride);
     }
     return address;
   }
@@ -190,7 +196,8 @@ class HeapMemory {
     const auto address = reinterpret_cast<uintptr_t>(block.storage.data());
     block.begin = (address + 63) / 64 * 64 - address + shift;
     block.bytes = bytes;
-    std::copy(canary.begin(), canary.end(), reinterpret_cast<char*>(block.storage.data()) + block.begin + bytes);
+    std::copy(canary.begin(), canary.end(),
+              reinterpret_cast<char*>(block.storage.data()) + block.begin + bytes);
     return block.storage.data() + block.begin;
   }
 
@@ -216,13 +223,18 @@ class HeapMemory {
 inline std::vector<const KernelTable*> available_tables() {
   std::vector<const KernelTable*> tables;
   for (const Target target : available_targets()) {
-    tables.push_back(target == Target::scalar ? &scalar_kernels() : target == Target::avx2 ? avx2_kernels() : avx512_kernels());
+    tables.push_back(target == Target::scalar ? &scalar_kernels()
+                     : target == Target::avx2 ? avx2_kernels()
+                                              : avx512_kernels());
   }
   return tables;
 }
 
-/// The largest over rows of Σ(a-b)² / Σb²: normalised mean squared error. NaN where anything is NaN.
-inline double worst_nmse(const std::vector<float>& got, const std::vector<float>& expected, size_t row) {
+/// Normalised mean squared error of rows of `row` numbers, Σ(a-b)² / Σb², the largest over the rows; NaN
+/// where anything is NaN. `size` is the mean square that a row is expected to have: a row that is smaller by
+/// chance, because its terms cancel, is measured against that.
+inline double worst_nmse(const std::vector<float>& got, const std::vector<float>& expected, size_t row,
+                         double size) {
   double worst = 0.0;
   for (size_t begin = 0; begin < expected.size(); begin += row) {
     double difference = 0.0;
@@ -232,16 +244,18 @@ inline double worst_nmse(const std::vector<float>& got, const std::vector<float>
       difference += delta * delta;
       norm += static_cast<double>(expected[i]) * expected[i];
     }
-    const double nmse = difference == 0.0 ? 0.0 : difference / norm;
+    const double nmse = difference / std::max(norm, size * static_cast<double>(row));
     if (!(nmse <= worst)) worst = nmse;
   }
   return worst;
 }
 
+/// The largest |a-b|, relative where |b| > 1.
 inline double worst_difference(const std::vector<float>& got, const std::vector<float>& expected) {
   double worst = 0.0;
   for (size_t i = 0; i < expected.size(); ++i) {
-    const double difference = std::abs(static_cast<double>(got[i]) - expected[i]);
+    const double difference =
+        std::abs(static_cast<double>(got[i]) - expected[i]) / std::max(1.0, std::abs(double{expected[i]}));
     if (!(difference <= worst)) worst = difference;
   }
   return worst;

@@ -1,19 +1,20 @@
 // Exact attention of prefill and of the uncompressed cache, against a twin in double precision.
 #include "policies/kernels/prefill_attention.hpp"
 
-#include <gtest/gtest.h>
-#include <omp.h>
-
 #include <cmath>
+#include <gtest/gtest.h>
 #include <random>
 #include <stdexcept>
 
 #include "policies/cache/exact_memory.hpp"
+#include "tests/support/omp_threads.hpp"
 
 namespace razorscope {
 namespace {
 
-constexpr double allowed_error = 2e-6;  // relative, of a head's output: sums in f32
+// Of a head's output, whose values are normal: sums in f32, and under ALiBi biases of up to 65, ulp(64)
+// = 7.6e-6, that are added to the scores.
+constexpr double allowed_error = 3e-5;
 
 struct Case {
   int query_heads = 4;
@@ -41,7 +42,8 @@ struct Case {
 class Sequence {
  public:
   Sequence(const Shape& shape, int tokens, uint32_t seed)
-      : shape_(shape), stride_(static_cast<size_t>(shape.query_width() + 2 * shape.kv_width())),
+      : shape_(shape),
+        stride_(static_cast<size_t>(shape.query_width() + 2 * shape.kv_width())),
         rows_(stride_ * static_cast<size_t>(tokens)) {
     std::mt19937 random(seed);
     std::normal_distribution<float> normal;
@@ -50,16 +52,25 @@ class Sequence {
 
   QueriesKeysValues block(int first, int tokens) const {
     const float* row = rows_.data() + static_cast<size_t>(first) * stride_;
-    return {first, tokens, stride_, row, row + shape_.query_width(), row + shape_.query_width() + shape_.kv_width()};
+    return {first,
+            tokens,
+            stride_,
+            row,
+            row + shape_.query_width(),
+            row + shape_.query_width() + shape_.kv_width()};
   }
   float q(int token, int head, int i) const { return at(token, head * shape_.head_size + i); }
-  float k(int token, int head, int i) const { return at(token, shape_.query_width() + head * shape_.head_size + i); }
+  float k(int token, int head, int i) const {
+    return at(token, shape_.query_width() + head * shape_.head_size + i);
+  }
   float v(int token, int head, int i) const {
     return at(token, shape_.query_width() + shape_.kv_width() + head * shape_.head_size + i);
   }
 
  private:
-  float at(int token, int column) const { return rows_[static_cast<size_t>(token) * stride_ + static_cast<size_t>(column)]; }
+  float at(int token, int column) const {
+    return rows_[static_cast<size_t>(token) * stride_ + static_cast<size_t>(column)];
+  }
 
   Shape shape_;
   size_t stride_;
@@ -74,7 +85,8 @@ std::vector<double> twin(const Shape& shape, const Sequence& sequence, int token
   double largest = -1e300;
   for (int n = 0; n <= token; ++n) {
     double dot = 0.0;
-    for (int i = 0; i < shape.head_size; ++i) dot += static_cast<double>(sequence.q(token, head, i)) * sequence.k(n, kv_head, i);
+    for (int i = 0; i < shape.head_size; ++i)
+      dot += static_cast<double>(sequence.q(token, head, i)) * sequence.k(n, kv_head, i);
     scores.push_back(dot * shape.score_scale - slope * (token - n));
     largest = std::max(largest, scores.back());
   }
@@ -83,31 +95,37 @@ std::vector<double> twin(const Shape& shape, const Sequence& sequence, int token
   for (int n = 0; n <= token; ++n) {
     const double weight = std::exp(scores[static_cast<size_t>(n)] - largest);
     total += weight;
-    for (int i = 0; i < shape.head_size; ++i) out[static_cast<size_t>(i)] += weight * sequence.v(n, kv_head, i);
+    for (int i = 0; i < shape.head_size; ++i)
+      out[static_cast<size_t>(i)] += weight * sequence.v(n, kv_head, i);
   }
   for (double& x : out) x /= total;
   return out;
 }
 
 /// out: rows of tokens first .. last - 1.
-void expect_like_twin(const Shape& shape, const Sequence& sequence, int first, int last, const std::vector<float>& out) {
+void expect_like_twin(const Shape& shape, const Sequence& sequence, int first, int last,
+                      const std::vector<float>& out) {
   for (int token = first; token < last; ++token) {
     for (int head = 0; head < shape.query_heads; ++head) {
       const std::vector<double> expected = twin(shape, sequence, token, head);
-      const float* row = out.data() + static_cast<ptrdiff_t>(token - first) * shape.query_width() + head * shape.head_size;
+      const float* row =
+          out.data() + static_cast<ptrdiff_t>(token - first) * shape.query_width() + head * shape.head_size;
       double difference = 0.0;
       double norm = 0.0;
+      const double expected_norm = static_cast<double>(shape.head_size) / (token + 1);
       for (size_t i = 0; i < expected.size(); ++i) {
         difference += (row[i] - expected[i]) * (row[i] - expected[i]);
         norm += expected[i] * expected[i];
       }
-      ASSERT_LE(std::sqrt(difference / norm), allowed_error) << "token " << token << ", head " << head;
+      ASSERT_LE(std::sqrt(difference / std::max(norm, expected_norm)), allowed_error)
+          << "token " << token << ", head " << head;
     }
   }
 }
 
 /// The outputs of all tokens, read in chunks of the given lengths.
-std::vector<float> run(const Shape& shape, const Sequence& sequence, const std::vector<int>& chunks, int capacity) {
+std::vector<float> run(const Shape& shape, const Sequence& sequence, const std::vector<int>& chunks,
+                       int capacity) {
   ExactMemory memory(shape, capacity);
   std::vector<float> all;
   int first = 0;
@@ -125,25 +143,35 @@ std::vector<Case> cases() {
   for (const bool alibi : {false, true}) {
     for (const auto& [query_heads, kv_heads] : {std::pair{1, 1}, {4, 4}, {6, 2}, {5, 1}}) {
       for (const int head_size : {1, 7, 32}) {
-        for (const int tokens : {1, 2, 63, 64, 65, 130}) all.push_back({query_heads, kv_heads, head_size, tokens, alibi});
+        for (const int tokens : {1, 2, 63, 64, 65, 130})
+          all.push_back({query_heads, kv_heads, head_size, tokens, alibi});
       }
     }
   }
   return all;
 }
 
-TEST(PrefillAttentionTest, EqualsTheTwin) {
+/// On one thread: the work is too small for more.
+class PrefillAttentionTest : public ::testing::Test {
+ private:
+  testing::OmpThreads one_{1};
+};
+using ExactMemoryTest = PrefillAttentionTest;
+
+TEST_F(PrefillAttentionTest, EqualsTheTwin) {
   uint32_t seed = 1;
   for (const Case& wanted : cases()) {
     const Shape shape = wanted.shape();
     const Sequence sequence(shape, wanted.tokens, seed++);
-    SCOPED_TRACE(::testing::Message() << wanted.query_heads << "/" << wanted.kv_heads << " heads of " << wanted.head_size
-                                      << ", tokens " << wanted.tokens << ", alibi " << wanted.alibi);
-    expect_like_twin(shape, sequence, 0, wanted.tokens, run(shape, sequence, {wanted.tokens}, wanted.tokens + 3));
+    SCOPED_TRACE(::testing::Message()
+                 << wanted.query_heads << "/" << wanted.kv_heads << " heads of " << wanted.head_size
+                 << ", tokens " << wanted.tokens << ", alibi " << wanted.alibi);
+    expect_like_twin(shape, sequence, 0, wanted.tokens,
+                     run(shape, sequence, {wanted.tokens}, wanted.tokens + 3));
   }
 }
 
-TEST(PrefillAttentionTest, EqualsTheTwinAcrossChunks) {
+TEST_F(PrefillAttentionTest, EqualsTheTwinAcrossChunks) {
   for (const bool alibi : {false, true}) {
     const Shape shape = Case{.query_heads = 6, .kv_heads = 3, .head_size = 20, .alibi = alibi}.shape();
     for (const std::vector<int>& chunks :
@@ -156,21 +184,18 @@ TEST(PrefillAttentionTest, EqualsTheTwinAcrossChunks) {
   }
 }
 
-TEST(PrefillAttentionTest, GivesTheSameBitsForOneAndTwoThreads) {
-  const int threads = omp_get_max_threads();
+TEST_F(PrefillAttentionTest, GivesTheSameBitsForOneAndTwoThreads) {
   for (const bool alibi : {false, true}) {
     const Shape shape = Case{.query_heads = 6, .kv_heads = 2, .head_size = 64, .alibi = alibi}.shape();
     const Sequence sequence(shape, 300, 5);
-    omp_set_num_threads(1);
     const std::vector<float> one = run(shape, sequence, {200, 100}, 300);
-    omp_set_num_threads(2);
+    const testing::OmpThreads both(2);
     const std::vector<float> two = run(shape, sequence, {200, 100}, 300);
     EXPECT_EQ(one, two);
   }
-  omp_set_num_threads(threads);
 }
 
-TEST(ExactMemoryTest, StepsEqualTheTwinAfterAPrefill) {
+TEST_F(ExactMemoryTest, StepsEqualTheTwinAfterAPrefill) {
   for (const bool alibi : {false, true}) {
     const Shape shape = Case{.query_heads = 6, .kv_heads = 2, .head_size = 24, .alibi = alibi}.shape();
     const Sequence sequence(shape, 90, 11);
@@ -185,7 +210,7 @@ TEST(ExactMemoryTest, StepsEqualTheTwinAfterAPrefill) {
   }
 }
 
-TEST(ExactMemoryTest, RefusesMoreTokensThanItsCapacity) {
+TEST_F(ExactMemoryTest, RefusesMoreTokensThanItsCapacity) {
   const Shape shape = Case{}.shape();
   const Sequence sequence(shape, 10, 3);
   ExactMemory memory(shape, 6);

@@ -1,9 +1,8 @@
 #include "policies/kernels/target.hpp"
 
+#include <cstdlib>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <cstdlib>
 #include <iostream>
 #include <set>
 
@@ -16,10 +15,10 @@ namespace {
 using testing::available_tables;
 using testing::CaseNumbers;
 using testing::CaseSpec;
-using testing::HeadCase;
-using testing::HeapMemory;
 using ::testing::ExitedWithCode;
 using ::testing::HasSubstr;
+using testing::HeadCase;
+using testing::HeapMemory;
 
 /// Tests in one process share the forced target: put it back.
 class TargetTest : public ::testing::Test {
@@ -73,7 +72,8 @@ TEST_F(TargetTest, AnUnknownNameIsAnErrorThatNamesTheAllowedOnes) {
       FAIL() << name;
     } catch (const InputError& error) {
       EXPECT_THAT(error.what(), HasSubstr("--target"));
-      for (const Target target : available_targets()) EXPECT_THAT(error.what(), HasSubstr(std::string(target_name(target))));
+      for (const Target target : available_targets())
+        EXPECT_THAT(error.what(), HasSubstr(std::string(target_name(target))));
     }
   }
   EXPECT_EQ(active_target(), Target::scalar) << "a refused name changes nothing";
@@ -99,7 +99,8 @@ class TargetDeathTest : public ::testing::Test {
 
 TEST_F(TargetDeathTest, TheEnvironmentChoosesTheTarget) {
   for (const Target target : available_targets()) {
-    EXPECT_EXIT(exit_with_target(std::string(target_name(target)).c_str()), ExitedWithCode(static_cast<int>(target)), "");
+    EXPECT_EXIT(exit_with_target(std::string(target_name(target)).c_str()),
+                ExitedWithCode(static_cast<int>(target)), "");
   }
 }
 
@@ -108,7 +109,8 @@ TEST_F(TargetDeathTest, AnEmptyEnvironmentVariableMeansTheBest) {
 }
 
 TEST_F(TargetDeathTest, AWrongEnvironmentVariableIsAnErrorThatNamesIt) {
-  EXPECT_EXIT(exit_with_target("avx1024"), ExitedWithCode(100), "RAZORSCOPE_TARGET.*avx1024.*allowed: scalar");
+  EXPECT_EXIT(exit_with_target("avx1024"), ExitedWithCode(100),
+              "RAZORSCOPE_TARGET.*avx1024.*allowed: scalar");
 }
 
 }  // namespace

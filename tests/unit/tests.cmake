@@ -1,3 +1,15 @@
 razorscope_tests(unit
   tokenizer_test.cpp
+  head_cache_test.cpp
+  policy_test.cpp
+  retrieval_heads_test.cpp
+  selection_test.cpp
+  error_test.cpp
+  gguf_test.cpp
+  safetensors_test.cpp
+  score_bounds_test.cpp
+  store_test.cpp
+  tensor_type_test.cpp
+  trace_test.cpp
+  transformer_test.cpp
 )

@@ -1,0 +1,106 @@
+// Sizing policies to a number of bytes.
+#include <gtest/gtest.h>
+
+#include "policies/cache/layer_cache.hpp"
+#include "sim/replay/calibrated_bounds.hpp"
+#include "sim/replay/context.hpp"
+#include "sim/replay/replay.hpp"
+#include "tests/sim/random_trace.hpp"
+#include "tests/support/expect_input_error.hpp"
+#include "tests/support/temporary_folder.hpp"
+
+namespace razorscope {
+namespace {
+
+using testing::expect_input_error;
+using testing::PlainTrace;
+using testing::TemporaryFolder;
+
+constexpr int prefix = 200;
+
+class EqualBytesTest : public ::testing::Test {
+ protected:
+  EqualBytesTest()
+      : trace_(PlainTrace({.layers = 2, .kv_heads = 2, .group = 1, .head_size = 16, .tokens = 210, .seed = 9})
+                   .write(folder_ / "t.safetensors")) {}
+
+  size_t bytes_of(const Policy& policy) const {
+    const TraceBounds bounds(trace_, prefix);
+    return PolicyRun(policy, selection_context(trace_, prefix, bounds)).predicted_bytes(prefix);
+  }
+  Policy solve(const std::string& policy, size_t bytes) const {
+    return solve_equal_bytes(trace_, prefix, Policy::parse_list(policy), bytes).front();
+  }
+  std::string heads() const {
+    return "heads=\"" + folder_.write("heads.json", R"({"retrieval_kv_heads": [[1, 1]]})").string() + "\"";
+  }
+
+  TemporaryFolder folder_;
+  Trace trace_;
+};
+
+TEST_F(EqualBytesTest, FullIsTheSumOfItsBlocks) {
+  EXPECT_EQ(full_f16_bytes(trace_, prefix), size_t{2} * 2 * 2 * 208 * 16 * 2);
+}
+
+TEST_F(EqualBytesTest, AsManyTokensAsFitAndNoMore) {
+  const size_t full = full_f16_bytes(trace_, prefix);
+  for (const std::string& policy :
+       {std::string("window+f16"), std::string("window:sinks=0,recent=3+f32"),
+        "razor/none:recent=5," + heads(),
+        "razor/weighted:recent=5,sinks=7," + heads() + "+protected=f32+others=f16"}) {
+    for (const size_t percent : {60, 65, 75, 80, 90}) {
+      SCOPED_TRACE(policy + " at " + std::to_string(percent) + " %");
+      const size_t bytes = full * percent / 100;
+      const Policy solved = solve(policy, bytes);
+      const int size = solved.values().integer("recent");
+      EXPECT_EQ(solved, Policy::parse(policy).with_size(size)) << "nothing else is changed";
+      EXPECT_LE(bytes_of(solved), bytes);
+      EXPECT_GT(bytes_of(solved.with_size(size + 1)), bytes);
+    }
+  }
+}
+
+TEST_F(EqualBytesTest, TheReplayTakesThePredictedBytes) {
+  const size_t bytes = full_f16_bytes(trace_, prefix) / 2;
+  NoProgress progress;
+  const std::vector<Policy> solved = solve_equal_bytes(
+      trace_, prefix, Policy::parse_list("window;window+f32;razor:recent=1," + heads()), bytes);
+  ASSERT_EQ(solved.size(), 3U);
+  for (const ReplayResult& result :
+       replay(trace_, {.prefix = prefix, .steps = 10, .policies = solved}, progress)) {
+    EXPECT_LE(result.compressed.physical(), bytes) << result.policy;
+    EXPECT_GE(static_cast<double>(result.compressed.physical()), 0.85 * static_cast<double>(bytes))
+        << result.policy;
+  }
+}
+
+TEST_F(EqualBytesTest, MoreThanEverythingKeepsEverything) {
+  for (const std::string& policy :
+       {std::string("window"), "razor/none:recent=5," + heads(), "razor/weighted:recent=5," + heads()}) {
+    const Policy solved = solve(policy, 2 * full_f16_bytes(trace_, prefix));
+    EXPECT_EQ(bytes_of(solved), full_f16_bytes(trace_, prefix)) << policy;
+  }
+}
+
+TEST_F(EqualBytesTest, ExactlyTheBytesOfFullKeepEverything) {
+  for (const std::string& policy :
+       {std::string("window"), "razor/none:recent=5," + heads(), "razor/weighted:recent=5," + heads()}) {
+    const Policy solved = solve(policy, full_f16_bytes(trace_, prefix));
+    EXPECT_EQ(bytes_of(solved), full_f16_bytes(trace_, prefix)) << solved.name();
+  }
+}
+
+TEST_F(EqualBytesTest, TooFewBytesAreAnErrorThatNamesTheLeast) {
+  expect_input_error([&] { solve("window", 100); },
+                     {"--equal-bytes", "window/original-positions", "takes at least", "recent=1", "100 B"});
+}
+
+TEST_F(EqualBytesTest, PoliciesOfFixedSizeAreErrorsThatSaySo) {
+  expect_input_error([&] { solve("full", 1 << 20); },
+                     {"--equal-bytes", "cannot size full+f16", "the size of full is fixed"});
+  expect_input_error([&] { solve("razor:" + heads(), 1 << 20); }, {"--equal-bytes", "give recent=N"});
+}
+
+}  // namespace
+}  // namespace razorscope
