@@ -7,8 +7,8 @@
 namespace razorscope {
 namespace {
 
-/// The upper half of a float, rounded to nearest even. Beyond the largest bf16 it saturates to infinity, as the format
-/// does.
+/// The upper half of a float, rounded to nearest even. Beyond the largest bf16 it saturates to infinity, as
+/// the format does.
 class Bf16 final : public RowFormatCodec {
  public:
   size_t row_bytes(int head_size) const override { return sizeof(uint16_t) * static_cast<size_t>(head_size); }
@@ -21,7 +21,8 @@ class Bf16 final : public RowFormatCodec {
       codes[i] = static_cast<uint16_t>(std::isnan(row[i]) ? quiet_nan : rounded);
     }
   }
-  void decode(const std::byte* stored, int rows, int head_size, float /*head_scale*/, float* out) const override {
+  void decode(const std::byte* stored, int rows, int head_size, float /*head_scale*/,
+              float* out) const override {
     const auto* codes = reinterpret_cast<const uint16_t*>(stored);
     const size_t count = static_cast<size_t>(rows) * static_cast<size_t>(head_size);
     for (size_t i = 0; i < count; ++i) out[i] = std::bit_cast<float>(static_cast<uint32_t>(codes[i]) << 16U);
@@ -30,6 +31,8 @@ class Bf16 final : public RowFormatCodec {
 
 }  // namespace
 
-CodecEntry bf16_codec() { return row_codec_entry<Bf16>("bf16", "the upper half of a float: the range of f32, 8 bits of precision"); }
+CodecEntry bf16_codec() {
+  return row_codec_entry<Bf16>("bf16", "the upper half of a float: the range of f32, 8 bits of precision");
+}
 
 }  // namespace razorscope

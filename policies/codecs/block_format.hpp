@@ -8,8 +8,8 @@
 
 namespace razorscope {
 
-/// A row format of independent blocks of 32 channels. A head size that is no multiple of 32 pads its last block with
-/// zeros and stores it whole; the zeros count in the block's scale and minimum.
+/// A row format of independent blocks of 32 channels. A head size that is no multiple of 32 pads its last
+/// block with zeros and stores it whole; the zeros count in the block's scale and minimum.
 ///
 /// Block is a plain struct, as it lies in memory, with
 ///   static constexpr size_t scale_bytes;                 // scale, zero, minimum
@@ -31,7 +31,8 @@ class BlockFormat final : public RowFormatCodec {
     Block::encode(tail.data(), block);
   }
 
-  void decode(const std::byte* stored, int rows, int head_size, float /*head_scale*/, float* out) const override {
+  void decode(const std::byte* stored, int rows, int head_size, float /*head_scale*/,
+              float* out) const override {
     const auto* block = reinterpret_cast<const Block*>(stored);
     const int whole = head_size / group_size * group_size;
     for (int row = 0; row < rows; ++row, out += head_size) {
@@ -44,7 +45,9 @@ class BlockFormat final : public RowFormatCodec {
   }
 
  private:
-  static size_t blocks(int head_size) { return static_cast<size_t>((head_size + group_size - 1) / group_size); }
+  static size_t blocks(int head_size) {
+    return static_cast<size_t>((head_size + group_size - 1) / group_size);
+  }
 };
 
 }  // namespace razorscope

@@ -14,8 +14,8 @@ struct MinMax {
   float largest = 0.0F;
 };
 
-// Both keep eight running values, which compilers turn into vectors: they may not reorder one running maximum. A NaN is
-// passed over, except as one of the first eight elements of min_max.
+// Both keep eight running values, which compilers turn into vectors: they may not reorder one running
+// maximum. A NaN is passed over, except as one of the first eight elements of min_max.
 
 /// max |x[i]| over a group.
 inline float largest_magnitude(const float* x) {

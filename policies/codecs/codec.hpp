@@ -19,7 +19,8 @@ class Codec {
  public:
   virtual ~Codec() = default;
   /// An empty store; codec and counter must outlive it.
-  virtual std::unique_ptr<RowStore> make_store(int head_size, RowRole role, AllocationCounter& counter) const = 0;
+  virtual std::unique_ptr<RowStore> make_store(int head_size, RowRole role,
+                                               AllocationCounter& counter) const = 0;
   /// Bits of one element, scales included and residual windows left out: what the nominal byte count uses.
   virtual double bits_per_element(int head_size) const = 0;
   /// RowBytes::allocated of a store once a prefix of `rows` kept rows is in.
@@ -33,7 +34,9 @@ struct CodecEntry {
   std::string help;
   std::vector<std::string> variants;  // any of them may be named, in this order: kivi4/chunk/prefix
   std::vector<Parameter> parameters;
-  std::function<std::unique_ptr<const Codec>(const std::vector<std::string>& variants, const ParameterValues&)> make;
+  std::function<std::unique_ptr<const Codec>(const std::vector<std::string>& variants,
+                                             const ParameterValues&)>
+      make;
 };
 
 CodecEntry f32_codec();

@@ -12,7 +12,8 @@ class F32 final : public RowFormatCodec {
   void encode(const float* row, int head_size, float /*head_scale*/, std::byte* out) const override {
     std::memcpy(out, row, row_bytes(head_size));
   }
-  void decode(const std::byte* stored, int rows, int head_size, float /*head_scale*/, float* out) const override {
+  void decode(const std::byte* stored, int rows, int head_size, float /*head_scale*/,
+              float* out) const override {
     std::memcpy(out, stored, static_cast<size_t>(rows) * row_bytes(head_size));
   }
 };
@@ -20,7 +21,10 @@ class F32 final : public RowFormatCodec {
 }  // namespace
 
 CodecEntry f32_codec() {
-  return {"f32", "IEEE single precision, as computed: what errors are measured against", {}, {},
+  return {"f32",
+          "IEEE single precision, as computed: what errors are measured against",
+          {},
+          {},
           [](const std::vector<std::string>&, const ParameterValues&) {
             return std::make_unique<RowCodec>(std::make_unique<F32>(), RowStoreOptions());
           }};

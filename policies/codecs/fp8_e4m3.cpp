@@ -11,8 +11,8 @@ namespace {
 
 constexpr float largest_e4m3 = 448.0F;
 
-/// The value of a code of the OCP 8-bit format E4M3: sign, 4 exponent bits with bias 7, 3 fraction bits, no infinity.
-/// The two NaN codes are never made; they read as ±480.
+/// The value of a code of the OCP 8-bit format E4M3: sign, 4 exponent bits with bias 7, 3 fraction bits, no
+/// infinity. The two NaN codes are never made; they read as ±480.
 constexpr float value_of(unsigned code) {
   const unsigned exponent = code >> 3U & 15U;
   const auto fraction = static_cast<float>(code & 7U);
@@ -39,8 +39,8 @@ uint8_t code_of(float x) {
   return static_cast<uint8_t>(sign | (magnitude < 0x1p-6F ? subnormal : normal));
 }
 
-/// As GPU engines store it: one scale a head, such that the largest magnitude of the head's prefix becomes 448; what
-/// comes later saturates.
+/// As GPU engines store it: one scale a head, such that the largest magnitude of the head's prefix becomes
+/// 448; what comes later saturates.
 class Fp8E4m3 final : public RowFormatCodec {
  public:
   size_t row_bytes(int head_size) const override { return static_cast<size_t>(head_size); }
@@ -58,7 +58,8 @@ class Fp8E4m3 final : public RowFormatCodec {
 }  // namespace
 
 CodecEntry fp8_e4m3_codec() {
-  return row_codec_entry<Fp8E4m3>("fp8-e4m3", "8-bit float, one scale a head set by its prefix; later tokens saturate");
+  return row_codec_entry<Fp8E4m3>("fp8-e4m3",
+                                  "8-bit float, one scale a head set by its prefix; later tokens saturate");
 }
 
 }  // namespace razorscope

@@ -8,11 +8,14 @@
 namespace razorscope {
 namespace {
 
-/// A row is f16 scale, f16 zero, uint8 codes: x ≈ zero + scale·code with scale = (max - min) / 255 and zero = min over
-/// the row. Codes are made with the rounded scale and zero, ties to even. Scale and zero saturate at ±65504.
+/// A row is f16 scale, f16 zero, uint8 codes: x ≈ zero + scale·code with scale = (max - min) / 255 and zero =
+/// min over the row. Codes are made with the rounded scale and zero, ties to even. Scale and zero saturate at
+/// ±65504.
 class Int8Token final : public RowFormatCodec {
  public:
-  size_t row_bytes(int head_size) const override { return scale_bytes(head_size) + static_cast<size_t>(head_size); }
+  size_t row_bytes(int head_size) const override {
+    return scale_bytes(head_size) + static_cast<size_t>(head_size);
+  }
   size_t scale_bytes(int /*head_size*/) const override { return 2 * sizeof(uint16_t); }
   void encode(const float* row, int head_size, float /*head_scale*/, std::byte* out) const override {
     const auto [smallest, largest] = std::minmax_element(row, row + head_size);
@@ -24,7 +27,8 @@ class Int8Token final : public RowFormatCodec {
     auto* codes = reinterpret_cast<uint8_t*>(out + scale_bytes(head_size));
     for (int i = 0; i < head_size; ++i) codes[i] = grid_code(row[i], zero, step, levels);
   }
-  void decode(const std::byte* stored, int rows, int head_size, float /*head_scale*/, float* out) const override {
+  void decode(const std::byte* stored, int rows, int head_size, float /*head_scale*/,
+              float* out) const override {
     for (int row = 0; row < rows; ++row) {
       decode_row(stored, head_size, out);
       stored += row_bytes(head_size);
@@ -53,7 +57,8 @@ class Int8Token final : public RowFormatCodec {
 }  // namespace
 
 CodecEntry int8_token_codec() {
-  return row_codec_entry<Int8Token>("int8-token", "8 bits, one scale and zero a token and head; 8 + 32/d bits in all");
+  return row_codec_entry<Int8Token>("int8-token",
+                                    "8 bits, one scale and zero a token and head; 8 + 32/d bits in all");
 }
 
 }  // namespace razorscope

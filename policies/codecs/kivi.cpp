@@ -1,6 +1,5 @@
-#include <fmt/format.h>
-
 #include <algorithm>
+#include <fmt/format.h>
 
 #include "models/base/error.hpp"
 #include "policies/codecs/block_format.hpp"
@@ -11,14 +10,15 @@
 namespace razorscope {
 namespace {
 
-/// Liu et al., "KIVI: A Tuning-Free Asymmetric 2bit Quantization for KV Cache", ICML 2024: keys per channel over groups
-/// of 32 tokens, values per token over groups of 32 channels, the latest tokens in f16.
+/// Liu et al., "KIVI: A Tuning-Free Asymmetric 2bit Quantization for KV Cache", ICML 2024: keys per channel
+/// over groups of 32 tokens, values per token over groups of 32 channels, the latest tokens in f16.
 template <int bits>
 class Kivi final : public Codec {
  public:
   Kivi(const KiviKeyOptions& keys, const RowStoreOptions& values) : keys_(keys), values_(values) {}
 
-  std::unique_ptr<RowStore> make_store(int head_size, RowRole role, AllocationCounter& counter) const override {
+  std::unique_ptr<RowStore> make_store(int head_size, RowRole role,
+                                       AllocationCounter& counter) const override {
     if (role == RowRole::keys) return make_kivi_key_store(bits, keys_, head_size, counter);
     return make_row_store(value_format_, values_, head_size, counter);
   }
@@ -39,10 +39,13 @@ template <int bits>
 CodecEntry kivi_codec() {
   const std::string name = fmt::format("kivi{}", bits);
   return {name,
-          fmt::format("{} bits: keys per channel in groups of 32 tokens, values per token; {} bits in all, beside a residual", bits,
-                      bits + 1),
+          fmt::format("{} bits: keys per channel in groups of 32 tokens, values per token; {} bits in all, "
+                      "beside a residual",
+                      bits, bits + 1),
           {"chunk", "prefix"},
-          {{.name = "residual", .fallback = "128", .help = "latest tokens that stay in f16; of keys, up to 31 more"}},
+          {{.name = "residual",
+            .fallback = "128",
+            .help = "latest tokens that stay in f16; of keys, up to 31 more"}},
           [name](const std::vector<std::string>& variants, const ParameterValues& values) {
             const RowStoreOptions value_options = row_store_options(variants, values);
             KiviKeyOptions key_options;
@@ -50,8 +53,10 @@ CodecEntry kivi_codec() {
             key_options.prefix_only = value_options.prefix_only;
             key_options.chunk = std::find(variants.begin(), variants.end(), "chunk") != variants.end();
             if (key_options.chunk && (key_options.residual == 0 || key_options.residual % group_size != 0)) {
-              throw InputError(fmt::format("codec {}/chunk", name), "residual",
-                               fmt::format("{} is no multiple of the group of 32 tokens; allowed: 32, 64, 96, ...", key_options.residual));
+              throw InputError(
+                  fmt::format("codec {}/chunk", name), "residual",
+                  fmt::format("{} is no multiple of the group of 32 tokens; allowed: 32, 64, 96, ...",
+                              key_options.residual));
             }
             return std::make_unique<Kivi<bits>>(key_options, value_options);
           }};

@@ -13,9 +13,9 @@ namespace razorscope {
 /// The largest code of a grid of `bits` bits.
 constexpr float grid_levels(int bits) { return static_cast<float>((1 << bits) - 1); }
 
-/// KIVI's values: 32 channels of a token, x ≈ zero + scale·code with scale = (max - min) / levels and zero = min. Codes
-/// are made with scale and zero as stored, ties to even; both saturate at ±65504. A byte holds the codes of channels that
-/// lie 16 apart at 4 bits and 8 at 2 bits, the lowest channel in the lowest bits.
+/// KIVI's values: 32 channels of a token, x ≈ zero + scale·code with scale = (max - min) / levels and zero =
+/// min. Codes are made with scale and zero as stored, ties to even; both saturate at ±65504. A byte holds the
+/// codes of channels that lie 16 apart at 4 bits and 8 at 2 bits, the lowest channel in the lowest bits.
 template <int bits>
 struct KiviBlock {
   static constexpr int codes_per_byte = 8 / bits;
@@ -37,7 +37,8 @@ struct KiviBlock {
     for (size_t i = 0; i < code_bytes; ++i) {
       unsigned packed = 0;
       for (size_t k = 0; k < codes_per_byte; ++k) {
-        packed |= static_cast<unsigned>(grid_code(x[i + k * code_bytes], zero, step, grid_levels(bits))) << (k * bits);
+        packed |= static_cast<unsigned>(grid_code(x[i + k * code_bytes], zero, step, grid_levels(bits)))
+                  << (k * bits);
       }
       block->codes[i] = static_cast<uint8_t>(packed);
     }

@@ -116,7 +116,8 @@ class KiviKeyStore final : public RowStore {
   Place place_of(int slot) const {
     if (marks_.rows() == 0) return {slot / group_size, static_cast<unsigned>(slot % group_size)};
     Place place;
-    for (int in_group = std::popcount(mark(0)); slot >= in_group; in_group = std::popcount(mark(place.group))) {
+    for (int in_group = std::popcount(mark(0)); slot >= in_group;
+         in_group = std::popcount(mark(place.group))) {
       slot -= in_group;
       ++place.group;
     }
@@ -150,7 +151,8 @@ class KiviKeyStore final : public RowStore {
     while (residual_.halves() >= options_.threshold()) {
       rows.resize(static_cast<size_t>(options_.step()) * width_);
       residual_.take_front(options_.step(), rows.data());
-      for (size_t first = 0; first < rows.size(); first += group_size * width_) add_group(rows.data() + first);
+      for (size_t first = 0; first < rows.size(); first += group_size * width_)
+        add_group(rows.data() + first);
     }
   }
 
@@ -184,7 +186,8 @@ class KiviKeyStore final : public RowStore {
     marks_.truncate(0);
     live_ = first * group_size;
     const int whole = rows / group_size * group_size;
-    for (int row = 0; row < whole; row += group_size) add_group(decoded.data() + static_cast<size_t>(row) * width_);
+    for (int row = 0; row < whole; row += group_size)
+      add_group(decoded.data() + static_cast<size_t>(row) * width_);
     residual_.add_front(decoded.data() + static_cast<size_t>(whole) * width_, rows - whole);
     if (!options_.prefix_only) age();
   }
@@ -202,7 +205,8 @@ class KiviKeyStore final : public RowStore {
 
 }  // namespace
 
-std::unique_ptr<RowStore> make_kivi_key_store(int bits, const KiviKeyOptions& options, int head_size, AllocationCounter& counter) {
+std::unique_ptr<RowStore> make_kivi_key_store(int bits, const KiviKeyOptions& options, int head_size,
+                                              AllocationCounter& counter) {
   if (bits == 4) return std::make_unique<KiviKeyStore<4>>(options, head_size, counter);
   if (bits == 2) return std::make_unique<KiviKeyStore<2>>(options, head_size, counter);
   throw std::logic_error("make_kivi_key_store: 4 or 2 bits");

@@ -9,9 +9,10 @@
 namespace razorscope {
 namespace {
 
-/// ggml's block_q4_0, byte for byte: d = m / -8 with m the element of the largest magnitude (the first of them) and its
-/// sign, code = min(15, floor(x / d + 8.5)), d as it was before it is rounded to half precision; low nibbles hold
-/// elements 0 .. 15. Where ggml's d would be infinite (|x| > 8·65504) it saturates here.
+/// ggml's block_q4_0, byte for byte: d = m / -8 with m the element of the largest magnitude (the first of
+/// them) and its sign, code = min(15, floor(x / d + 8.5)), d as it was before it is rounded to half
+/// precision; low nibbles hold elements 0 .. 15. Where ggml's d would be infinite (|x| > 8·65504) it
+/// saturates here.
 struct Q4Block {
   uint16_t scale;
   std::array<uint8_t, group_size / 2> codes;
@@ -20,7 +21,8 @@ struct Q4Block {
 
   static void encode(const float* __restrict x, Q4Block* __restrict block) {
     const float magnitude = largest_magnitude(x);
-    const float* peak = std::find_if(x, x + group_size, [&](float value) { return std::fabs(value) == magnitude; });
+    const float* peak =
+        std::find_if(x, x + group_size, [&](float value) { return std::fabs(value) == magnitude; });
     const float d = (peak == x + group_size ? 0.0F : *peak) / -8.0F;
     const float inverse = d == 0.0F ? 0.0F : 1.0F / d;
     block->scale = saturated_half(d);
@@ -45,7 +47,8 @@ static_assert(sizeof(Q4Block) == 18);
 }  // namespace
 
 CodecEntry q4_0_codec() {
-  return row_codec_entry<BlockFormat<Q4Block>>("q4_0", "4 bits, a signed scale for every 32 channels of a token; 4.5 bits in all");
+  return row_codec_entry<BlockFormat<Q4Block>>(
+      "q4_0", "4 bits, a signed scale for every 32 channels of a token; 4.5 bits in all");
 }
 
 }  // namespace razorscope

@@ -7,9 +7,9 @@
 namespace razorscope {
 namespace {
 
-/// ggml's block_q4_1, byte for byte: d = (max - min) / 15, code = min(15, floor((x - min) / d + 0.5)), both as they were
-/// before they are rounded to half precision; low nibbles hold elements 0 .. 15. Where ggml's d or minimum would be
-/// infinite they saturate here.
+/// ggml's block_q4_1, byte for byte: d = (max - min) / 15, code = min(15, floor((x - min) / d + 0.5)), both
+/// as they were before they are rounded to half precision; low nibbles hold elements 0 .. 15. Where ggml's d
+/// or minimum would be infinite they saturate here.
 struct Q4MinimumBlock {
   uint16_t scale;
   uint16_t minimum;
@@ -24,7 +24,8 @@ struct Q4MinimumBlock {
     block->scale = saturated_half(d);
     block->minimum = saturated_half(range.smallest);
     const auto code = [&](float value) {
-      return static_cast<uint8_t>(static_cast<int>(clamped((value - range.smallest) * inverse + 0.5F, 0.0F, 15.0F)));
+      return static_cast<uint8_t>(
+          static_cast<int>(clamped((value - range.smallest) * inverse + 0.5F, 0.0F, 15.0F)));
     };
     constexpr size_t half = group_size / 2;
     for (size_t i = 0; i < half; ++i) {
@@ -45,8 +46,8 @@ static_assert(sizeof(Q4MinimumBlock) == 20);
 }  // namespace
 
 CodecEntry q4_1_codec() {
-  return row_codec_entry<BlockFormat<Q4MinimumBlock>>("q4_1",
-                                                      "4 bits, a scale and a minimum for every 32 channels of a token; 5 bits in all");
+  return row_codec_entry<BlockFormat<Q4MinimumBlock>>(
+      "q4_1", "4 bits, a scale and a minimum for every 32 channels of a token; 5 bits in all");
 }
 
 }  // namespace razorscope

@@ -7,8 +7,9 @@
 namespace razorscope {
 namespace {
 
-/// ggml's block_q8_0, byte for byte: d = max |x| / 127, code = round(x / d), ties away from zero, d as it was before it
-/// is rounded to half precision. Where ggml's d would be infinite (|x| > 127·65504) it saturates here.
+/// ggml's block_q8_0, byte for byte: d = max |x| / 127, code = round(x / d), ties away from zero, d as it was
+/// before it is rounded to half precision. Where ggml's d would be infinite (|x| > 127·65504) it saturates
+/// here.
 struct Q8Block {
   uint16_t scale;
   std::array<int8_t, group_size> codes;
@@ -35,7 +36,8 @@ static_assert(sizeof(Q8Block) == 34);
 }  // namespace
 
 CodecEntry q8_0_codec() {
-  return row_codec_entry<BlockFormat<Q8Block>>("q8_0", "8 bits, a scale for every 32 channels of a token; 8.5 bits in all");
+  return row_codec_entry<BlockFormat<Q8Block>>(
+      "q8_0", "8 bits, a scale for every 32 channels of a token; 8.5 bits in all");
 }
 
 }  // namespace razorscope

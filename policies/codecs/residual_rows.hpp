@@ -10,15 +10,19 @@
 
 namespace razorscope {
 
-/// What lies behind the coded rows of a store, in slot order: the residual window in f16, then exact rows in f32. The
-/// counter must outlive it.
+/// What lies behind the coded rows of a store, in slot order: the residual window in f16, then exact rows in
+/// f32. The counter must outlive it.
 class ResidualRows {
  public:
   ResidualRows(int head_size, AllocationCounter& counter)
-      : width_(static_cast<size_t>(head_size)), halves_(half_bytes(head_size), counter), exact_(width_ * sizeof(float), counter) {}
+      : width_(static_cast<size_t>(head_size)),
+        halves_(half_bytes(head_size), counter),
+        exact_(width_ * sizeof(float), counter) {}
 
   /// What a new one takes from the allocator on reserve(halves).
-  static size_t reserved_bytes(int halves, int head_size) { return RowBuffer::reserved_bytes(halves, half_bytes(head_size)); }
+  static size_t reserved_bytes(int halves, int head_size) {
+    return RowBuffer::reserved_bytes(halves, half_bytes(head_size));
+  }
 
   void reserve(int halves) { halves_.reserve(halves); }
   void add_half(const float* row) { store_half(row, width_, halves_.add()); }
@@ -52,7 +56,8 @@ class ResidualRows {
   /// out: [rows(), head_size].
   void read_all(float* out) const {
     widen(0, halves_.rows(), out);
-    if (exact_.rows() > 0) std::memcpy(out + static_cast<size_t>(halves_.rows()) * width_, exact_.row(0), exact_.used());
+    if (exact_.rows() > 0)
+      std::memcpy(out + static_cast<size_t>(halves_.rows()) * width_, exact_.row(0), exact_.used());
   }
   size_t used() const { return halves_.used() + exact_.used(); }
   size_t allocated() const { return halves_.allocated() + exact_.allocated(); }

@@ -64,7 +64,8 @@ class RowBuffer {
   static int rounded(int rows, int granule) { return (rows + granule - 1) / granule * granule; }
   void make_room(int count) {
     // One more block at a time while small, then an eighth more, so that appending stays linear.
-    if (rows_ + count > capacity_) reserve(std::max(rows_ + count, capacity_ + std::max(granule_, capacity_ / 8)));
+    if (rows_ + count > capacity_)
+      reserve(std::max(rows_ + count, capacity_ + std::max(granule_, capacity_ / 8)));
   }
 
   size_t row_bytes_;

@@ -18,7 +18,8 @@ bool has_head_scale(const RowFormatCodec& format) { return format.full_scale() >
 
 class FormatStore final : public RowStore {
  public:
-  FormatStore(const RowFormatCodec& format, const RowStoreOptions& options, int head_size, AllocationCounter& counter)
+  FormatStore(const RowFormatCodec& format, const RowStoreOptions& options, int head_size,
+              AllocationCounter& counter)
       : format_(format),
         options_(options),
         head_size_(head_size),
@@ -132,20 +133,21 @@ class FormatStore final : public RowStore {
   size_t width_;
   int prefix_coded_ = 0;
   bool in_prefix_ = true;
-  float largest_ = 0.0F;     // magnitude seen by calibrate
-  CacheBuffer head_scale_;   // f32, only for formats that have one
+  float largest_ = 0.0F;    // magnitude seen by calibrate
+  CacheBuffer head_scale_;  // f32, only for formats that have one
   RowBuffer coded_;
   ResidualRows residual_;
 };
 
 }  // namespace
 
-std::unique_ptr<RowStore> make_row_store(const RowFormatCodec& format, const RowStoreOptions& options, int head_size,
-                                         AllocationCounter& counter) {
+std::unique_ptr<RowStore> make_row_store(const RowFormatCodec& format, const RowStoreOptions& options,
+                                         int head_size, AllocationCounter& counter) {
   return std::make_unique<FormatStore>(format, options, head_size, counter);
 }
 
-size_t row_store_bytes(const RowFormatCodec& format, const RowStoreOptions& options, int rows, int head_size) {
+size_t row_store_bytes(const RowFormatCodec& format, const RowStoreOptions& options, int rows,
+                       int head_size) {
   const int coded = coded_in_prefix(options, rows);
   return CacheBuffer::block_size(has_head_scale(format) ? sizeof(float) : 0) +
          RowBuffer::reserved_bytes(coded, format.row_bytes(head_size)) +
@@ -154,9 +156,14 @@ size_t row_store_bytes(const RowFormatCodec& format, const RowStoreOptions& opti
 
 std::vector<Parameter> row_store_parameters() {
   return {
-      {.name = "residual", .fallback = "0", .help = "latest tokens that stay in f16 and are coded as they age"},
-      {.name = "rotate", .kind = ParameterKind::choice, .fallback = "no",
-       .help = "Hadamard transform over the head's channels before coding", .choices = {"no", "yes"}},
+      {.name = "residual",
+       .fallback = "0",
+       .help = "latest tokens that stay in f16 and are coded as they age"},
+      {.name = "rotate",
+       .kind = ParameterKind::choice,
+       .fallback = "no",
+       .help = "Hadamard transform over the head's channels before coding",
+       .choices = {"no", "yes"}},
   };
 }
 

@@ -24,17 +24,19 @@ struct RowBytes {
   size_t logical() const { return payload + scales + residual; }
 };
 
-/// Bits that an element of K and V takes in the mean over `rows` tokens, scales and residual windows included.
+/// Bits that an element of K and V takes in the mean over `rows` tokens, scales and residual windows
+/// included.
 inline double effective_bits(const RowBytes& keys, const RowBytes& values, int rows, int head_size) {
   return 8.0 * static_cast<double>(keys.logical() + values.logical()) / (2.0 * rows * head_size);
 }
 
 /// The keys or the values of one KV head, coded: rows in slots 0 .. rows() - 1.
 ///
-/// Contract. First `reserve` with the number of rows that the prefix leaves, then `calibrate` with each of them where
-/// wants_calibration(), then `append` each in order, then `end_prefix`; after that append and remove as decoding goes on.
-/// What a row reads back as may change, when later rows arrive (a residual window ages) or others are removed (KIVI's
-/// groups are coded anew), only where ages() says so. Not shared by threads.
+/// Contract. First `reserve` with the number of rows that the prefix leaves, then `calibrate` with each of
+/// them where wants_calibration(), then `append` each in order, then `end_prefix`; after that append and
+/// remove as decoding goes on. What a row reads back as may change, when later rows arrive (a residual window
+/// ages) or others are removed (KIVI's groups are coded anew), only where ages() says so. Not shared by
+/// threads.
 class RowStore {
  public:
   virtual ~RowStore() = default;
@@ -43,8 +45,8 @@ class RowStore {
   virtual void calibrate(const float* /*row*/) {}
   virtual void append(const float* row) = 0;
   virtual void end_prefix() {}
-  /// Removes a row: with keep_order the rows behind it move up, else the last row takes its slot. A store that
-  /// needs_order() is only asked with keep_order.
+  /// Removes a row: with keep_order the rows behind it move up, else the last row takes its slot. A store
+  /// that needs_order() is only asked with keep_order.
   virtual void remove(int slot, bool keep_order) = 0;
   virtual bool needs_order() const = 0;
   virtual bool ages() const { return false; }

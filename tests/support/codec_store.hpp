@@ -37,7 +37,8 @@ inline Rows random_rows(size_t count, int head_size, std::mt19937& random) {
 }
 
 /// A store with a prefix in it.
-inline std::unique_ptr<RowStore> fill(const Codec& codec, const Rows& prefix, int head_size, RowRole role, AllocationCounter& counter) {
+inline std::unique_ptr<RowStore> fill(const Codec& codec, const Rows& prefix, int head_size, RowRole role,
+                                      AllocationCounter& counter) {
   std::unique_ptr<RowStore> store = codec.make_store(head_size, role, counter);
   store->reserve(static_cast<int>(prefix.size()));
   if (store->wants_calibration()) {
@@ -54,7 +55,8 @@ inline Rows read_all(const RowStore& store, int head_size) {
   store.read_all(flat.data());
   Rows rows;
   for (size_t begin = 0; begin < flat.size(); begin += d) {
-    rows.emplace_back(flat.begin() + static_cast<ptrdiff_t>(begin), flat.begin() + static_cast<ptrdiff_t>(begin + d));
+    rows.emplace_back(flat.begin() + static_cast<ptrdiff_t>(begin),
+                      flat.begin() + static_cast<ptrdiff_t>(begin + d));
   }
   return rows;
 }

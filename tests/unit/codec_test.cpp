@@ -25,7 +25,8 @@ using ::testing::ElementsAre;
 using ::testing::ElementsAreArray;
 using ::testing::HasSubstr;
 
-const std::vector<std::string> row_formats = {"f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "int8-token", "fp8-e4m3"};
+const std::vector<std::string> row_formats = {"f32",  "f16",  "bf16",       "q8_0",
+                                              "q4_0", "q4_1", "int8-token", "fp8-e4m3"};
 const std::vector<int> head_sizes = {8, 32, 40, 64, 80, 96, 128};
 
 // What a row is stored as, byte by byte.
@@ -46,7 +47,8 @@ Row round_trip(const std::string& codec, const Row& row, RowRole role = RowRole:
   const bool kivi = codec.starts_with("kivi");
   const std::unique_ptr<const Codec> made = make_codec(kivi ? codec + ":residual=0" : codec);
   const auto head_size = static_cast<int>(row.size());
-  return read_all(*fill(*made, Rows(kivi && role == RowRole::keys ? 32 : 1, row), head_size, role, counter), head_size)[0];
+  return read_all(*fill(*made, Rows(kivi && role == RowRole::keys ? 32 : 1, row), head_size, role, counter),
+                  head_size)[0];
 }
 
 Row block_of(std::initializer_list<float> first) {
@@ -85,7 +87,8 @@ TEST(Rounding, HalvesSaturate) {
 }
 
 TEST(Rounding, TiesAwayAndToEven) {
-  for (const float x : {0.5F, 1.5F, 2.5F, -0.5F, -1.5F, -2.5F, 0.49999997F, -0.49999997F, 126.5F, -127.0F, 0.0F, -0.0F}) {
+  for (const float x :
+       {0.5F, 1.5F, 2.5F, -0.5F, -1.5F, -2.5F, 0.49999997F, -0.49999997F, 126.5F, -127.0F, 0.0F, -0.0F}) {
     EXPECT_EQ(round_half_away(x), static_cast<int>(std::round(x))) << x;
     EXPECT_EQ(round_half_even(x), std::nearbyint(x)) << x;
   }
@@ -101,7 +104,8 @@ TEST(Rounding, TiesAwayAndToEven) {
 TEST(Codec, Q8LiesAsInGgml) {
   // d = 254 / 127 = 2; 3 and 1 are ties, away from zero; 0.98 is less than half a step.
   const Row row = block_of({254, -254, 3, -3, 1, -1, 0.98F, 100});
-  EXPECT_THAT(stored_bytes("q8_0", row), ElementsAreArray(bytes_of({0x00, 0x40, 127, 129, 2, 254, 1, 255, 0, 50}, 34, 0)));
+  EXPECT_THAT(stored_bytes("q8_0", row),
+              ElementsAreArray(bytes_of({0x00, 0x40, 127, 129, 2, 254, 1, 255, 0, 50}, 34, 0)));
 }
 
 TEST(Codec, Q4LiesAsInGgml) {
@@ -109,7 +113,8 @@ TEST(Codec, Q4LiesAsInGgml) {
   Row row = block_of({-8, 7.5F, 0, 1, -0.5F, 0.49F});
   row[16] = 2;
   row[17] = -3;
-  EXPECT_THAT(stored_bytes("q4_0", row), ElementsAreArray(bytes_of({0x00, 0x3c, 0xa0, 0x5f, 0x88, 0x89, 0x88, 0x88}, 18, 0x88)));
+  EXPECT_THAT(stored_bytes("q4_0", row),
+              ElementsAreArray(bytes_of({0x00, 0x3c, 0xa0, 0x5f, 0x88, 0x89, 0x88, 0x88}, 18, 0x88)));
   // The peak is positive: d = -1; -8 would be code 16 and becomes 15.
   row = block_of({8, -8, 4});
   row[31] = -7;
@@ -117,7 +122,8 @@ TEST(Codec, Q4LiesAsInGgml) {
   expected[17] = 0xf8;
   EXPECT_THAT(stored_bytes("q4_0", row), ElementsAreArray(expected));
   // Of two peaks the first counts.
-  EXPECT_THAT(stored_bytes("q4_0", block_of({-8, 8})), ElementsAreArray(bytes_of({0x00, 0x3c, 0x80, 0x8f}, 18, 0x88)));
+  EXPECT_THAT(stored_bytes("q4_0", block_of({-8, 8})),
+              ElementsAreArray(bytes_of({0x00, 0x3c, 0x80, 0x8f}, 18, 0x88)));
 }
 
 TEST(Codec, Q4WithMinimumLiesAsInGgml) {
@@ -135,13 +141,15 @@ TEST(Codec, Q4WithMinimumLiesAsInGgml) {
 
 TEST(Codec, OtherRowFormatsLieAsDocumented) {
   // scale (255 - 0) / 255 = 1, zero 0, codes; 2.5 and 3.5 are ties, to even.
-  EXPECT_THAT(stored_bytes("int8-token", {0, 255, 2.5F, 3.5F}), ElementsAre(0x00, 0x3c, 0x00, 0x00, 0, 255, 2, 4));
+  EXPECT_THAT(stored_bytes("int8-token", {0, 255, 2.5F, 3.5F}),
+              ElementsAre(0x00, 0x3c, 0x00, 0x00, 0, 255, 2, 4));
   // The lower half of the float is more than, exactly, exactly half a unit: up, to even, to even.
   const auto value = [](uint32_t bits) { return std::bit_cast<float>(bits); };
   EXPECT_THAT(stored_bytes("bf16", {value(0x3f808001), value(0x3f808000), value(0x3f818000)}),
               ElementsAre(0x81, 0x3f, 0x80, 0x3f, 0x82, 0x3f));
   EXPECT_TRUE(std::isnan(round_trip("bf16", {std::numeric_limits<float>::quiet_NaN()})[0]));
-  // 448, saturation, 17 and 19 as ties to even, -1, the smallest normal and subnormal numbers, half of that, -0.
+  // 448, saturation, 17 and 19 as ties to even, -1, the smallest normal and subnormal numbers, half of that,
+  // -0.
   EXPECT_THAT(stored_bytes("fp8-e4m3", {448, 1000, -1000, 17, 19, -1, 0x1p-6F, 0x1p-9F, 0x1p-10F, -0.0F}),
               ElementsAre(0x7e, 0x7e, 0xfe, 0x58, 0x5a, 0xb8, 0x08, 0x01, 0x00, 0x80));
   EXPECT_THAT(stored_bytes("fp8-e4m3", {20}, 2.0F), ElementsAre(0x52));
@@ -168,7 +176,8 @@ TEST(Codec, ConstantsComeBack) {
     for (const CodecEntry& codec : codec_registry()) {
       for (const RowRole role : {RowRole::keys, RowRole::values}) {
         // Of head size 64: a padded block is not constant. Powers of two times 127 or 448 have exact scales.
-        EXPECT_THAT(round_trip(codec.name, Row(64, constant), role), Each(::testing::FloatNear(constant, 5e-4F * std::fabs(constant))))
+        EXPECT_THAT(round_trip(codec.name, Row(64, constant), role),
+                    Each(::testing::FloatNear(constant, 5e-4F * std::fabs(constant))))
             << codec.name;
       }
     }
@@ -187,7 +196,8 @@ TEST(Codec, DenormalNumbersBecomeSmallOnes) {
     row[2] = 0.0F;
     for (const CodecEntry& codec : codec_registry()) {
       for (const RowRole role : {RowRole::keys, RowRole::values}) {
-        for (const float x : round_trip(codec.name, row, role)) EXPECT_LE(std::fabs(x), 1.01F * tiny) << codec.name;
+        for (const float x : round_trip(codec.name, row, role))
+          EXPECT_LE(std::fabs(x), 1.01F * tiny) << codec.name;
       }
     }
   }
@@ -205,7 +215,8 @@ TEST(Codec, HugeNumbersSaturate) {
       if (codec.name == "bf16" && huge > 1e38F) continue;
       for (const RowRole role : {RowRole::keys, RowRole::values}) {
         const Row read = round_trip(codec.name, row, role);
-        EXPECT_TRUE(std::all_of(read.begin(), read.end(), [](float x) { return std::isfinite(x); })) << codec.name;
+        EXPECT_TRUE(std::all_of(read.begin(), read.end(), [](float x) { return std::isfinite(x); }))
+            << codec.name;
         EXPECT_GE(read[0], read[2]) << codec.name;
         EXPECT_GE(read[2], read[1]) << codec.name;
       }
@@ -276,7 +287,8 @@ RC_GTEST_PROP(Codec, ErrorsStayWithinHalfAStep, ()) {
 TEST(Codec, Fp8SaturatesAfterItsPrefix) {
   AllocationCounter counter;
   const std::unique_ptr<const Codec> codec = make_codec("fp8-e4m3");
-  const std::unique_ptr<RowStore> store = fill(*codec, {Row(8, -448.0F), Row(8, 3.0F)}, 8, RowRole::keys, counter);
+  const std::unique_ptr<RowStore> store =
+      fill(*codec, {Row(8, -448.0F), Row(8, 3.0F)}, 8, RowRole::keys, counter);
   store->append(Row(8, 1e6F).data());
   EXPECT_THAT(read_all(*store, 8), ElementsAre(Each(-448.0F), Each(3.0F), Each(448.0F)));
   // A prefix of zeros says nothing about a scale: 1.
@@ -291,7 +303,8 @@ TEST(Codec, HadamardIsTheTransformOfItsMatrix) {
     const Row row = random_rows(1, head_size, random)[0];
     Row transformed = row;
     hadamard(transformed.data(), head_size);
-    EXPECT_THAT(transformed, ::testing::Pointwise(::testing::FloatNear(1e-5F), define_hadamard(row))) << head_size;
+    EXPECT_THAT(transformed, ::testing::Pointwise(::testing::FloatNear(1e-5F), define_hadamard(row)))
+        << head_size;
     hadamard(transformed.data(), head_size);
     EXPECT_THAT(transformed, ::testing::Pointwise(::testing::FloatNear(1e-5F), row)) << head_size;
   }
@@ -300,22 +313,24 @@ TEST(Codec, HadamardIsTheTransformOfItsMatrix) {
 TEST(Codec, BitsPerElement) {
   struct Case {
     std::string codec;
-    double whole;             // head sizes 32, 64, 96, 128
-    double d80, d40, d8;      // padded to 96, 64 and 32
+    double whole;         // head sizes 32, 64, 96, 128
+    double d80, d40, d8;  // padded to 96, 64 and 32
   };
   const std::vector<Case> cases = {
-      {"f32", 32, 32, 32, 32},           {"f16", 16, 16, 16, 16},          {"bf16", 16, 16, 16, 16},
-      {"q8_0", 8.5, 10.2, 13.6, 34},     {"q4_0", 4.5, 5.4, 7.2, 18},      {"q4_1", 5, 6, 8, 20},
-      {"kivi4", 5, 5, 5, 5},             {"kivi2", 3, 3, 3, 3},            {"fp8-e4m3", 8, 8, 8, 8},
+      {"f32", 32, 32, 32, 32},       {"f16", 16, 16, 16, 16},     {"bf16", 16, 16, 16, 16},
+      {"q8_0", 8.5, 10.2, 13.6, 34}, {"q4_0", 4.5, 5.4, 7.2, 18}, {"q4_1", 5, 6, 8, 20},
+      {"kivi4", 5, 5, 5, 5},         {"kivi2", 3, 3, 3, 3},       {"fp8-e4m3", 8, 8, 8, 8},
   };
   for (const Case& c : cases) {
     const std::unique_ptr<const Codec> codec = make_codec(c.codec);
-    for (const int head_size : {32, 64, 96, 128}) EXPECT_DOUBLE_EQ(codec->bits_per_element(head_size), c.whole) << c.codec;
+    for (const int head_size : {32, 64, 96, 128})
+      EXPECT_DOUBLE_EQ(codec->bits_per_element(head_size), c.whole) << c.codec;
     EXPECT_DOUBLE_EQ(codec->bits_per_element(80), c.d80) << c.codec;
     EXPECT_DOUBLE_EQ(codec->bits_per_element(40), c.d40) << c.codec;
     EXPECT_DOUBLE_EQ(codec->bits_per_element(8), c.d8) << c.codec;
   }
-  for (const int head_size : head_sizes) EXPECT_DOUBLE_EQ(make_codec("int8-token")->bits_per_element(head_size), 8 + 32.0 / head_size);
+  for (const int head_size : head_sizes)
+    EXPECT_DOUBLE_EQ(make_codec("int8-token")->bits_per_element(head_size), 8 + 32.0 / head_size);
 }
 
 TEST(Codec, LogicalBytesAreThoseBits) {
@@ -324,9 +339,12 @@ TEST(Codec, LogicalBytesAreThoseBits) {
     for (const int head_size : {32, 64, 128}) {
       for (const RowRole role : {RowRole::keys, RowRole::values}) {
         AllocationCounter counter;
-        const std::unique_ptr<const Codec> codec = make_codec(entry.name.starts_with("kivi") ? entry.name + ":residual=0" : entry.name);
-        const std::unique_ptr<RowStore> store = fill(*codec, Rows(tokens, Row(static_cast<size_t>(head_size), 1.0F)), head_size, role, counter);
-        const double bits = codec->bits_per_element(head_size) * tokens * head_size + (entry.name == "fp8-e4m3" ? 32 : 0);
+        const std::unique_ptr<const Codec> codec =
+            make_codec(entry.name.starts_with("kivi") ? entry.name + ":residual=0" : entry.name);
+        const std::unique_ptr<RowStore> store =
+            fill(*codec, Rows(tokens, Row(static_cast<size_t>(head_size), 1.0F)), head_size, role, counter);
+        const double bits =
+            codec->bits_per_element(head_size) * tokens * head_size + (entry.name == "fp8-e4m3" ? 32 : 0);
         EXPECT_DOUBLE_EQ(8.0 * static_cast<double>(store->bytes().logical()), bits) << entry.name;
         EXPECT_EQ(store->bytes().residual, 0U);
       }
@@ -361,14 +379,16 @@ TEST(Codec, PredictsItsAllocation) {
       for (const std::string residual : {"0", "32", "37", "128"}) {
         if (!has_residual && residual != "0") continue;
         if (name.find("chunk") != std::string::npos && (residual == "0" || residual == "37")) continue;
-        const std::unique_ptr<const Codec> codec = make_codec(has_residual ? name + ":residual=" + residual : name);
+        const std::unique_ptr<const Codec> codec =
+            make_codec(has_residual ? name + ":residual=" + residual : name);
         for (const int head_size : {8, 64, 80}) {
           for (const int tokens : {0, 1, 15, 16, 31, 32, 33, 127, 128, 160, 161, 300}) {
             for (const RowRole role : {RowRole::keys, RowRole::values}) {
               AllocationCounter counter;
               const Rows rows = random_rows(static_cast<size_t>(tokens), head_size, random);
               const std::unique_ptr<RowStore> store = fill(*codec, rows, head_size, role, counter);
-              EXPECT_EQ(store->bytes().allocated, codec->allocated_bytes(tokens, head_size, role)) << name << " " << tokens;
+              EXPECT_EQ(store->bytes().allocated, codec->allocated_bytes(tokens, head_size, role))
+                  << name << " " << tokens;
               EXPECT_EQ(store->bytes().allocated, counter.live()) << name << " " << tokens;
               EXPECT_LE(store->bytes().logical(), store->bytes().allocated) << name << " " << tokens;
             }
@@ -386,7 +406,8 @@ TEST(Codec, ChunksAreWholeGroups) {
       make_codec("kivi2/chunk/prefix:residual=" + residual);
       FAIL() << residual;
     } catch (const InputError& error) {
-      EXPECT_THAT(error.what(), HasSubstr("codec kivi2/chunk: residual: " + residual + " is no multiple of the group of 32 tokens"));
+      EXPECT_THAT(error.what(), HasSubstr("codec kivi2/chunk: residual: " + residual +
+                                          " is no multiple of the group of 32 tokens"));
     }
   }
 }

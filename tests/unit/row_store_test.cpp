@@ -126,7 +126,8 @@ class Model {
     for (size_t i = 0; i < read.size(); ++i) {
       const std::string where = " row " + std::to_string(i) + " of " + std::to_string(read.size());
       if (i < coded_.size()) {
-        if (!reads_as(rotated(read[i]), coded_[i].defined, setting_.rotate ? 1e-5 : 1e-6)) return "coded" + where;
+        if (!reads_as(rotated(read[i]), coded_[i].defined, setting_.rotate ? 1e-5 : 1e-6))
+          return "coded" + where;
       } else if (i < coded_.size() + residual_.size()) {
         if (read[i] != residual_[i - coded_.size()]) return "residual" + where;
       } else if (read[i] != exact_[i - coded_.size() - residual_.size()]) {
@@ -143,8 +144,8 @@ class Model {
   };
   static constexpr size_t none = static_cast<size_t>(-1);
 
-  /// By the codec's own transform, which another test compares with its matrix: the last bit decides on which side of a
-  /// border an element falls.
+  /// By the codec's own transform, which another test compares with its matrix: the last bit decides on which
+  /// side of a border an element falls.
   Row rotated(Row row) const {
     if (setting_.rotate) hadamard(row.data(), static_cast<int>(row.size()));
     return row;
@@ -157,7 +158,8 @@ class Model {
     }
     const Grid grid = setting_.codec == "kivi4" ? Grid::four_bits : Grid::two_bits;
     for (size_t begin = 0; begin < rows.size(); begin += 32) {
-      const Rows group(rows.begin() + static_cast<ptrdiff_t>(begin), rows.begin() + static_cast<ptrdiff_t>(begin + 32));
+      const Rows group(rows.begin() + static_cast<ptrdiff_t>(begin),
+                       rows.begin() + static_cast<ptrdiff_t>(begin + 32));
       const std::vector<std::vector<Coded>> defined = define_key_group(grid, group);
       const size_t index = (coded_.size() + dead_) / 32;
       for (size_t t = 0; t < 32; ++t) coded_.push_back({defined[t], index});
@@ -186,8 +188,9 @@ class Model {
 
 Setting any_setting() {
   Setting setting;
-  setting.codec = *rc::gen::elementOf(std::vector<std::string>{"f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "int8-token", "fp8-e4m3",
-                                                                 "kivi4", "kivi2", "kivi4", "kivi2"});
+  setting.codec =
+      *rc::gen::elementOf(std::vector<std::string>{"f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "int8-token",
+                                                   "fp8-e4m3", "kivi4", "kivi2", "kivi4", "kivi2"});
   if (setting.codec != "f32") setting.prefix_only = *rc::gen::arbitrary<bool>();
   if (setting.codec == "f32" || setting.codec == "f16") return setting;
   setting.role = *rc::gen::elementOf(std::vector<RowRole>{RowRole::keys, RowRole::values});
@@ -217,7 +220,8 @@ RC_GTEST_PROP(RowStore, HoldsWhatItsModelHolds, ()) {
   const std::unique_ptr<RowStore> store = fill(*codec, prefix, head_size, setting.role, counter);
   Model model(setting, prefix);
   RC_ASSERT(model.compare(read_all(*store, head_size)) == "");
-  RC_ASSERT(store->bytes().allocated == codec->allocated_bytes(static_cast<int>(prefix_rows), head_size, setting.role));
+  RC_ASSERT(store->bytes().allocated ==
+            codec->allocated_bytes(static_cast<int>(prefix_rows), head_size, setting.role));
 
   const Rows later = random_rows(static_cast<size_t>(steps), head_size, random);
   for (const Row& row : later) {
@@ -255,11 +259,14 @@ TEST(RowStore, ResidualWindowsOfKivi) {
   constexpr int head_size = 8;
   std::mt19937 random(1);
   const Rows rows = random_rows(400, head_size, random);
-  const auto residual_rows = [](const RowStore& store) { return static_cast<int>(store.bytes().residual / (2 * head_size)); };
+  const auto residual_rows = [](const RowStore& store) {
+    return static_cast<int>(store.bytes().residual / (2 * head_size));
+  };
   for (const int residual : {0, 5, 32, 128}) {
     for (const bool chunk : {false, true}) {
       if (chunk && residual < 32) continue;
-      const std::unique_ptr<const Codec> codec = make_codec((chunk ? "kivi2/chunk:residual=" : "kivi2:residual=") + std::to_string(residual));
+      const std::unique_ptr<const Codec> codec =
+          make_codec((chunk ? "kivi2/chunk:residual=" : "kivi2:residual=") + std::to_string(residual));
       AllocationCounter counter;
       for (const size_t prefix : {1U, 31U, 100U, 161U}) {
         const Rows first(rows.begin(), rows.begin() + static_cast<ptrdiff_t>(prefix));
@@ -284,7 +291,8 @@ TEST(RowStore, PrefixLeavesLaterRowsAlone) {
   std::mt19937 random(7);
   const Rows rows = random_rows(300, head_size, random);
   const Rows prefix(rows.begin(), rows.begin() + 200);
-  for (const std::string name : {"q4_0/prefix:residual=16", "kivi4/prefix", "kivi4/chunk/prefix", "fp8-e4m3/prefix"}) {
+  for (const std::string name :
+       {"q4_0/prefix:residual=16", "kivi4/prefix", "kivi4/chunk/prefix", "fp8-e4m3/prefix"}) {
     for (const RowRole role : {RowRole::keys, RowRole::values}) {
       AllocationCounter counter;
       const std::unique_ptr<const Codec> codec = make_codec(name);
@@ -303,7 +311,8 @@ TEST(RowStore, DeadSlotsStayUntilAQuarterIsDead) {
   std::mt19937 random(9);
   AllocationCounter counter;
   const std::unique_ptr<const Codec> codec = make_codec("kivi4:residual=0");
-  const std::unique_ptr<RowStore> store = fill(*codec, random_rows(128, head_size, random), head_size, RowRole::keys, counter);
+  const std::unique_ptr<RowStore> store =
+      fill(*codec, random_rows(128, head_size, random), head_size, RowRole::keys, counter);
   const RowBytes full = store->bytes();
   EXPECT_EQ(full.payload, 128U * 32U);
   EXPECT_EQ(full.scales, 4U * 64U * 4U);
@@ -334,6 +343,24 @@ TEST(RowStore, DeadSlotsStayUntilAQuarterIsDead) {
   EXPECT_EQ(store->bytes().residual, 8U * 64U * 2U);
 }
 
+// 48 of 64 coded rows are left: one group, and 16 rows that meet 31 in the residual. Those are enough for a
+// group.
+TEST(RowStore, WhatCompactionLeavesOverAges) {
+  constexpr int head_size = 8;
+  std::mt19937 random(4);
+  const Rows rows = random_rows(64 + 31, head_size, random);
+  for (const bool prefix_only : {false, true}) {
+    AllocationCounter counter;
+    const std::unique_ptr<const Codec> codec =
+        make_codec(prefix_only ? "kivi4/prefix:residual=0" : "kivi4:residual=0");
+    const std::unique_ptr<RowStore> store = fill(*codec, rows, head_size, RowRole::keys, counter);
+    EXPECT_EQ(store->bytes().residual, 31U * head_size * 2);
+    for (int i = 0; i < 16; ++i) store->remove(5, true);
+    EXPECT_EQ(store->rows(), 79);
+    EXPECT_EQ(store->bytes().residual, (prefix_only ? 47U : 15U) * head_size * 2);
+  }
+}
+
 TEST(RowStore, AFewRowsOfKiviAreAllResidual) {
   AllocationCounter counter;
   const std::unique_ptr<const Codec> codec = make_codec("kivi2");
@@ -352,17 +379,12 @@ TEST(RowStore, SaysWhatItNeeds) {
     bool ages;
   };
   const std::vector<Case> cases = {
-      {"f32", RowRole::keys, false, false},
-      {"f16", RowRole::keys, false, false},
-      {"q8_0", RowRole::keys, false, false},
-      {"q8_0:residual=1", RowRole::keys, true, true},
-      {"q8_0/prefix", RowRole::keys, true, false},
-      {"q8_0/prefix:residual=8", RowRole::keys, true, false},
-      {"kivi4", RowRole::keys, true, true},
-      {"kivi4", RowRole::values, true, true},
+      {"f32", RowRole::keys, false, false},           {"f16", RowRole::keys, false, false},
+      {"q8_0", RowRole::keys, false, false},          {"q8_0:residual=1", RowRole::keys, true, true},
+      {"q8_0/prefix", RowRole::keys, true, false},    {"q8_0/prefix:residual=8", RowRole::keys, true, false},
+      {"kivi4", RowRole::keys, true, true},           {"kivi4", RowRole::values, true, true},
       {"kivi4/prefix", RowRole::keys, true, true},  // compaction
-      {"kivi4/prefix", RowRole::values, true, false},
-      {"kivi4:residual=0", RowRole::values, false, false},
+      {"kivi4/prefix", RowRole::values, true, false}, {"kivi4:residual=0", RowRole::values, false, false},
   };
   for (const Case& c : cases) {
     AllocationCounter counter;

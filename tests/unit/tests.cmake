@@ -12,4 +12,7 @@ razorscope_tests(unit
   tensor_type_test.cpp
   trace_test.cpp
   transformer_test.cpp
+  compensation_test.cpp
+  codec_test.cpp
+  row_store_test.cpp
 )

@@ -78,8 +78,8 @@ class CovarianceSlot final : public CompensationSlots {
     const float* right = right_factor();
     std::vector<double> along(static_cast<size_t>(rank_));  // Vᵀq̃
     for (int i = 0; i < d; ++i) {
-      for (int j = 0; j < rank_; ++j)
-        along[static_cast<size_t>(j)] += static_cast<double>(right[i * rank_ + j]) * scaled_query[i];
+      const double q = scaled_query[i];
+      for (int j = 0; j < rank_; ++j) along[static_cast<size_t>(j)] += q * right[i * rank_ + j];
     }
     float* corrected = rows_.more(2 * rank_);
     for (int i = 0; i < d; ++i) {
