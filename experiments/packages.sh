@@ -12,9 +12,9 @@ build_packages=(
   # matrix products, vector instructions
   libdnnl-dev libhwy-dev libeigen3-dev
   # results database, files, command line, messages
-  libsqlitecpp-dev libsqlite3-dev nlohmann-json3-dev libcli11-dev libfmt-dev libspdlog-dev
+  libsqlitecpp-dev libsqlite3-dev nlohmann-json3-dev libcli11-dev libfmt-dev
   # text, hashes, the rest
-  libicu-dev libxxhash-dev libssl-dev libboost-dev
+  libicu-dev libxxhash-dev libssl-dev
 )
 # shellcheck disable=SC2034
 test_packages=(libgtest-dev librapidcheck-dev libbenchmark-dev sqlite3)

@@ -50,7 +50,7 @@ std::string canonical(const Parameter& parameter, const std::string& text) {
     case ParameterKind::real: {
       const double value = parse_real(text);
       check_range(parameter, value);
-      return fmt::format("{}", value);
+      return fmt::format("{}", value + 0.0);  // -0 is 0
     }
     case ParameterKind::choice:
       if (std::find(parameter.choices.begin(), parameter.choices.end(), text) == parameter.choices.end()) {
@@ -105,7 +105,7 @@ ParameterValues complete_parameters(std::string_view where, std::string_view own
                                     const std::vector<Parameter>& declared,
                                     const std::vector<std::pair<std::string, std::string>>& given) {
   const auto fail = [&](const std::string& key, const std::string& problem) {
-    throw InputError(where, fmt::format("{}: {}", owner, key), problem);
+    throw InputError(where, fmt::format("{}: {}", owner, key.substr(0, 80)), problem.substr(0, 800));  // either may be garbage
   };
   std::vector<std::string> names;
   for (const Parameter& parameter : declared) {
@@ -176,7 +176,7 @@ Budget parse_budget(std::string_view text) {
   for (const ByteUnit& unit : byte_units) {
     if (!text.ends_with(unit.suffix)) continue;
     const double amount = parse_real(text.substr(0, text.size() - unit.suffix.size()));
-    if (amount <= 0.0 || amount * unit.bytes > 1e15) refuse(fmt::format("'{}' is not a size", text));
+    if (std::round(amount * unit.bytes) < 1.0 || amount * unit.bytes > 1e15) refuse(fmt::format("'{}' is not a size", text));
     return {Budget::Unit::bytes, std::round(amount * unit.bytes)};
   }
   const double amount = parse_real(text);

@@ -16,7 +16,7 @@ using Pairs = std::vector<std::pair<std::string, std::string>>;
 const std::vector<std::string> scopes = {"k", "v", "protected", "others", "protected.k", "protected.v", "others.k", "others.v"};
 
 [[noreturn]] void fail(std::string_view policy, const std::string& problem) {
-  throw InputError(fmt::format("policy '{}'", policy.substr(0, 200)), problem);
+  throw InputError(fmt::format("policy '{}'", policy.substr(0, 200)), problem.substr(0, 800));  // either may be garbage
 }
 
 /// Splits at a separator outside quotes.
@@ -149,6 +149,8 @@ const CodecChoice* resolve(const std::vector<CodecChoice>& codecs, bool keys, bo
   const CodecChoice* wide = nullptr;
   for (const CodecChoice& choice : codecs) {
     if (choice.scope == heads + "." + kind) return &choice;
+  }
+  for (const CodecChoice& choice : codecs) {
     if (choice.scope == kind || choice.scope == heads) {
       if (narrow != nullptr && ambiguous != nullptr) *ambiguous = true;
       narrow = &choice;

@@ -23,7 +23,9 @@ std::vector<size_t> descending(const std::vector<double>& scores) {
 }
 
 size_t share_of(size_t count, double share) {
-  const auto rounded = static_cast<size_t>(std::floor(share * static_cast<double>(count) + 0.5));
+  // 0.35 of 90 is 31.5, which binary fractions miss by a hair.
+  constexpr double hair = 1e-9;
+  const auto rounded = static_cast<size_t>(std::floor(share * static_cast<double>(count) + 0.5 + hair));
   return std::clamp<size_t>(rounded, 1, count);
 }
 

@@ -42,6 +42,8 @@ Policy largest_fitting(const Policy& policy, const SelectionContext& context, si
                                  format_bytes(static_cast<double>(*least)), policy.entry().size_parameter, smallest,
                                  format_bytes(static_cast<double>(bytes))));
   }
+  // The last sizes before everything is kept take more than everything: positions are stored as soon as one token is gone.
+  if (predicted(context.prefix) <= bytes) return policy.with_size(context.prefix);
   int fits = smallest;
   int beyond = context.prefix + 1;
   while (beyond - fits > 1) {

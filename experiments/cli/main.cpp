@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <new>
 
 #include "experiments/cli/commands.hpp"
@@ -35,6 +37,13 @@ int run(int argc, char** argv) {
   cli::add_policies(app);
   cli::add_report(app);
   cli::add_bench(app);
+  if (argc > 1 && argv[1][0] != '-') {
+    std::vector<std::string> names;
+    for (const CLI::App* command : app.get_subcommands(nullptr)) names.push_back(command->get_name());
+    if (std::find(names.begin(), names.end(), argv[1]) == names.end()) {
+      throw razorscope::InputError("usage", razorscope::unknown_name("subcommand", argv[1], names));
+    }
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& problem) {
@@ -52,7 +61,11 @@ int main(int argc, char** argv) {
   } catch (const razorscope::InputError& problem) {
     return report(bad_input, problem.what());
   } catch (const razorscope::Interrupted& problem) {
-    return report(interrupted, problem.what());
+    report(interrupted, problem.what());
+    // Everything of ours is unwound by now. oneDNN's static destructors are left out: interrupted between two products of
+    // a long prefill, those of 2.6 have been seen to end in "free(): invalid next size".
+    std::fflush(nullptr);
+    std::_Exit(interrupted);
   } catch (const std::bad_alloc&) {
     return report(failed, "out of memory");
   } catch (const std::exception& problem) {

@@ -53,6 +53,7 @@ void print_all() {
 }
 
 void run(const Options& options) {
+  if (!options.name.empty()) find_selection("policies", options.name);
   if (options.common.json) {
     nlohmann::json selections = nlohmann::json::array();
     for (const SelectionEntry& entry : selection_registry()) {

@@ -73,6 +73,11 @@ void announce(const Options& options, const ModelFile& model, size_t tokens, Tra
   constexpr double assumed_flops_per_second = 1e11;  // two cores with AVX-512; the progress line shows the real rate
   fmt::print(stderr, "record: {} tokens of {}, about {} of memory, a trace of {}, about {:.0f} s\n", tokens, shape.name,
              format_bytes(static_cast<double>(memory)), format_bytes(file), 1.0 + flops / assumed_flops_per_second);
+  std::error_code unknown;
+  const std::filesystem::file_status target = std::filesystem::status(options.out, unknown);
+  if (options.out.empty() || (std::filesystem::exists(target) && !std::filesystem::is_regular_file(target))) {
+    throw InputError("--out", fmt::format("'{}' is not a path for a regular file", options.out));
+  }
   const std::filesystem::path folder = std::filesystem::absolute(options.out).parent_path();
   std::error_code problem;
   const std::filesystem::space_info space = std::filesystem::space(folder, problem);

@@ -66,7 +66,8 @@ std::filesystem::path find_model(const std::string& name_or_path) {
                                             "experiments/quickstart fetches it",
                                             model.name, model.file, folders[0].string()));
   }
-  if (!std::filesystem::exists(name_or_path)) {
+  std::error_code problem;  // names may be too long to be paths
+  if (!std::filesystem::exists(name_or_path, problem)) {
     throw InputError("--model", "no such file, and " + unknown_name("model name", name_or_path, names));
   }
   return name_or_path;

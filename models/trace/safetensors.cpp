@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <system_error>
 #include <utility>
 
@@ -50,6 +51,31 @@ void write_at(int descriptor, const std::filesystem::path& path, uint64_t offset
   }
 }
 
+/// The file that a path means, links followed. What is there and is no regular file must not be replaced by one.
+std::filesystem::path writable_target(const std::filesystem::path& path) {
+  std::error_code problem;
+  const std::filesystem::path target = std::filesystem::weakly_canonical(path, problem);
+  if (path.empty() || problem) throw InputError(path.string(), "is not a path that can be written");
+  const std::filesystem::file_status status = std::filesystem::status(target, problem);
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) {
+    throw InputError(path.string(), "exists and is not a regular file");
+  }
+  return target;
+}
+
+/// Parses the header; null where it is not JSON or names a tensor twice.
+json parse_header(const char* begin, const char* end) {
+  std::set<std::string> names;
+  bool twice = false;
+  const json::parser_callback_t watch = [&](int depth, json::parse_event_t event, json& parsed) {
+    if (event == json::parse_event_t::key && depth == 1) twice = twice || !names.insert(parsed.get<std::string>()).second;
+    return true;
+  };
+  json header = json::parse(begin, end, watch, false);
+  if (twice) return {};
+  return header;  // moved: a copy would recurse into what the file nests
+}
+
 }  // namespace
 
 uint64_t SafeTensor::elements() const {
@@ -72,8 +98,8 @@ SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : file_(path
                                header_length, bytes.size()));
   }
   const auto* text = reinterpret_cast<const char*>(bytes.data() + sizeof(header_length));
-  const json header = json::parse(text, text + header_length, nullptr, false);
-  if (!header.is_object()) fail("header", "is not a JSON object");
+  const json header = parse_header(text, text + header_length);
+  if (!header.is_object()) fail("header", "is not a JSON object, or names a tensor twice");
   const std::span<const std::byte> data = bytes.subspan(sizeof(header_length) + header_length);
 
   std::vector<std::pair<uint64_t, std::pair<uint64_t, std::string>>> ranges;
@@ -136,7 +162,7 @@ size_t SafetensorsWriter::element_size(std::string_view dtype) {
 
 SafetensorsWriter::SafetensorsWriter(std::filesystem::path path, const std::vector<SafeTensorDeclaration>& tensors,
                                      const std::map<std::string, std::string>& metadata)
-    : path_(std::move(path)), part_(path_.string() + ".part") {
+    : path_(writable_target(path)), part_(path_.string() + ".part") {
   json header;
   header["__metadata__"] = metadata;
   uint64_t size = 0;
@@ -147,7 +173,8 @@ SafetensorsWriter::SafetensorsWriter(std::filesystem::path path, const std::vect
     ranges_[tensor.name] = {size, size + bytes};
     size += bytes;
   }
-  std::string text = header.dump();
+  // Names may hold bytes that are not UTF-8: they are shown as U+FFFD.
+  std::string text = header.dump(-1, ' ', false, json::error_handler_t::replace);
   text.resize((text.size() + 7) / 8 * 8, ' ');  // data begin aligned
   const uint64_t length = text.size();
   for (auto& [name, range] : ranges_) {

@@ -105,7 +105,10 @@ void Trace::read_shape() {
   if (q.dims.size() != 3) file_.fail("q.0", "must have the shape [tokens, query heads, head size]");
   if (k.dims.size() != 3) file_.fail("k.0", "must have the shape [tokens, KV heads, head size]");
   constexpr uint64_t most = 1 << 16;
-  if (q.dims[1] > most || q.dims[2] > most || q.dims[1] % k.dims[1] != 0) {
+  if (q.dims[1] > most || q.dims[2] > most) {
+    file_.fail("q.0", fmt::format("{} heads of {} are absurd", q.dims[1], q.dims[2]));
+  }
+  if (q.dims[1] % k.dims[1] != 0) {
     file_.fail("k.0", fmt::format("{} KV heads do not divide {} query heads", k.dims[1], q.dims[1]));
   }
   shape_.architecture = metadata("architecture");
@@ -146,7 +149,7 @@ void Trace::read_position_scheme() {
     return value.get<double>();
   };
   const double scale = real("score_scale", 1.0 / std::sqrt(static_cast<double>(shape_.head_size)));
-  if (scale <= 0.0) file_.fail("__metadata__.score_scale", "must be above 0");
+  if (scale <= 0.0 || scale > 1e6) file_.fail("__metadata__.score_scale", "is out of range; allowed: above 0, at most 1e6");
   shape_.score_scale = static_cast<float>(scale);
   const double context = real("context", 0.0);
   if (context < 0.0 || context > 1e9) file_.fail("__metadata__.context", "is out of range");
@@ -154,16 +157,43 @@ void Trace::read_position_scheme() {
   const std::string slopes = metadata("slopes");
   if (slopes.empty()) {
     shape_.position = PositionScheme::rope;
-    shape_.rope.theta = static_cast<float>(real("rope_theta", shape_.rope.theta));
-    shape_.rope.dimensions = static_cast<int>(real("rope_dim", shape_.head_size));
-    shape_.rope.pairing = metadata("rope_pairing") == "interleaved" ? RopePairing::interleaved : RopePairing::half;
+    const double theta = real("rope_theta", shape_.rope.theta);
+    if (theta <= 1.0 || theta > 1e12) file_.fail("__metadata__.rope_theta", "is out of range; allowed: above 1, at most 1e12");
+    shape_.rope.theta = static_cast<float>(theta);
+    const double dimensions = real("rope_dim", shape_.head_size);
+    if (dimensions < 2.0 || dimensions > shape_.head_size) {
+      file_.fail("__metadata__.rope_dim", fmt::format("is out of range; allowed: 2 to the head size {}", shape_.head_size));
+    }
+    shape_.rope.dimensions = static_cast<int>(dimensions) / 2 * 2;
+    const std::string pairing = metadata("rope_pairing");
+    if (!pairing.empty() && pairing != "half" && pairing != "interleaved") {
+      file_.fail("__metadata__.rope_pairing", fmt::format("'{}' is not known; allowed: half, interleaved", pairing.substr(0, 40)));
+    }
+    shape_.rope.pairing = pairing == "interleaved" ? RopePairing::interleaved : RopePairing::half;
+    read_rope_scaling();
     return;
   }
   shape_.position = PositionScheme::alibi;
   for (const double slope : numbers(file_, "__metadata__.slopes", parsed(file_, "slopes", slopes),
                                     static_cast<size_t>(shape_.query_heads))) {
-    if (slope <= 0.0) file_.fail("__metadata__.slopes", "holds a slope that is not positive");
+    if (slope < 1e-12 || slope > 1e6) file_.fail("__metadata__.slopes", "holds a slope out of range; allowed: 1e-12 to 1e6");
     shape_.alibi_slopes.push_back(static_cast<float>(slope));
+  }
+}
+
+void Trace::read_rope_scaling() {
+  const std::string text = metadata("rope_scaling");
+  if (text.empty()) return;
+  const json value = parsed(file_, "rope_scaling", text);
+  const auto fail = [&] { file_.fail("__metadata__.rope_scaling", R"(is not {"linear": factor, "frequency_factors": [...]})"); };
+  if (!value.is_object() || !value.contains("linear") || !value["linear"].is_number()) fail();
+  shape_.rope.linear_scaling = value["linear"].get<float>();
+  if (!(shape_.rope.linear_scaling >= 1.0F) || !std::isfinite(shape_.rope.linear_scaling)) fail();
+  if (!value.contains("frequency_factors") || value["frequency_factors"].empty()) return;
+  for (const double factor : numbers(file_, "__metadata__.rope_scaling.frequency_factors", value["frequency_factors"],
+                                     static_cast<size_t>(shape_.rope.dimensions) / 2)) {
+    if (factor <= 0.0) fail();
+    shape_.rope.frequency_factors.push_back(static_cast<float>(factor));
   }
 }
 

@@ -56,6 +56,7 @@ class Trace {
  private:
   void read_shape();
   void read_position_scheme();
+  void read_rope_scaling();
   void read_tokens();
   void read_probe();
   void read_score_bounds();

@@ -13,8 +13,13 @@ PolicyRun::PolicyRun(const Policy& policy, const SelectionContext& context) : po
     }
   }
   SelectionContext with_codec = context;
-  const double bits = codec(true, false)->bits_per_element(shape_.head_size) + codec(false, false)->bits_per_element(shape_.head_size);
-  with_codec.bytes_per_token = bits * shape_.head_size / 8.0;
+  const auto bytes_per_token = [&](bool is_protected) {
+    const double bits = codec(true, is_protected)->bits_per_element(shape_.head_size) +
+                        codec(false, is_protected)->bits_per_element(shape_.head_size);
+    return bits * shape_.head_size / 8.0;
+  };
+  with_codec.bytes_per_token = bytes_per_token(false);
+  with_codec.protected_bytes_per_token = bytes_per_token(true);
   selection_ = policy.make_selection(with_codec);
 }
 

@@ -265,7 +265,8 @@ void softmax_row_simd(float* row, size_t count, float slope) {
   const FloatTag tag;
   const size_t lanes = hn::Lanes(tag);
   if (slope != 0.0F) {
-    for (size_t j = 0; j < count; ++j) row[j] += slope * static_cast<float>(j);
+    // Distances to the newest token: small where weights are large, so that f32 keeps them exact there.
+    for (size_t j = 0; j < count; ++j) row[j] -= slope * static_cast<float>(count - 1 - j);
   }
   size_t j = 0;
   FloatVector largest = hn::Set(tag, -std::numeric_limits<float>::infinity());

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "models/base/error.hpp"
+#include "policies/cache_buffer.hpp"
 
 namespace razorscope {
 
@@ -13,7 +14,11 @@ int budget_tokens(const Budget& budget, const SelectionContext& context) {
   if (budget.unit == Budget::Unit::fraction) tokens = std::floor(budget.amount * context.prefix);
   if (budget.unit == Budget::Unit::bytes) {
     const double heads = static_cast<double>(context.shape.layers) * context.shape.kv_heads;
-    tokens = std::floor(budget.amount / context.bytes_per_token / heads);
+    // Positions, an accumulated score and alignment count too; whole blocks, so that rounding up exceeds nothing.
+    constexpr double beside_rows = 8.0;
+    constexpr double alignment = 4.0 * 64.0;
+    tokens = (budget.amount / heads - alignment) / (context.bytes_per_token + beside_rows);
+    tokens = tokens >= block_tokens ? std::floor(tokens / block_tokens) * block_tokens : std::floor(tokens);
   }
   return static_cast<int>(std::clamp(tokens, 1.0, 1e9));
 }

@@ -5,7 +5,9 @@
 #include <set>
 
 #include "models/base/error.hpp"
+#include "policies/cache_buffer.hpp"
 #include "policies/retrieval_heads.hpp"
+#include "policies/selections/ranking.hpp"
 #include "policies/selections/razor_scope.hpp"
 #include "policies/selections/selection.hpp"
 
@@ -51,24 +53,31 @@ int window_length(const ParameterValues& values, int prefix) {
   return std::max(values.integer("min"), share);
 }
 
-/// Average tokens per KV head that a budget stands for.
-double budget_tokens(const Budget& budget, const SelectionContext& context) {
-  switch (budget.unit) {
-    case Budget::Unit::tokens: return budget.amount;
-    case Budget::Unit::fraction: return std::floor(budget.amount * context.prefix);
-    case Budget::Unit::bytes: break;
-  }
+/// Tokens of all KV heads together that a budget stands for: average tokens a head, or a share of the prefix. In bytes,
+/// what a head costs beside its rows (positions, alignment, the last block's spare slots) is counted too, see below.
+struct HeadCosts {
+  double budget = 0.0;
+  double whole = 0.0;  // of a head that keeps the prefix
+  double other = 0.0;
+};
+
+HeadCosts head_costs(const Budget& budget, int other_tokens, const SelectionContext& context) {
   const double heads = static_cast<double>(context.shape.layers) * context.shape.kv_heads;
-  return budget.amount / context.bytes_per_token / heads;
+  if (budget.unit != Budget::Unit::bytes) return {budget_tokens(budget, context) * heads, static_cast<double>(context.prefix), static_cast<double>(other_tokens)};
+  constexpr double alignment = 4.0 * 64.0;  // of rows, positions and slots
+  const double whole = rounded_capacity(context.prefix) * context.protected_bytes_per_token + alignment;
+  const double other = rounded_capacity(other_tokens) * (context.bytes_per_token + sizeof(int32_t)) +
+                       2.0 * context.shape.head_size * sizeof(float) + alignment;
+  return {budget.amount, whole, other};
 }
 
 /// As many heads, by score, as leave every other head its sinks, window and slots within the budget.
 std::vector<HeadId> heads_within(const Budget& budget, int other_tokens, const SelectionContext& context) {
   std::vector<HeadId> ranked = rank_heads(*context.probe);
-  const double heads = static_cast<double>(ranked.size());
-  const double spare = (budget_tokens(budget, context) - other_tokens) * heads;
-  const double each = context.prefix - other_tokens;
-  const double affordable = each <= 0.0 ? heads : std::floor(spare / each);
+  const auto heads = static_cast<double>(ranked.size());
+  const HeadCosts costs = head_costs(budget, other_tokens, context);
+  const double each = costs.whole - costs.other;
+  const double affordable = each <= 0.0 ? heads : std::floor((costs.budget - costs.other * heads) / each);
   ranked.resize(static_cast<size_t>(std::clamp(affordable, 0.0, heads)));
   return ranked;
 }

@@ -82,13 +82,13 @@ struct LayerView {
   int layer = 0;
   int tokens = 0;  // seen so far; the newest has position tokens - 1
   /// Positions that each KV head holds, in slot order (not sorted). An empty span stands for 0 .. tokens - 1.
-  std::vector<std::span<const int32_t>> held;
+  std::vector<std::span<const int32_t>> held = {};
   const PrefixView* prefix = nullptr;  // at the end of the prefix, else null
   /// After a step, where asked for: per KV head the softmax weights of the latest query, [group, slots + compensation
   /// slots] in slot order.
-  std::vector<std::span<const float>> weights;
+  std::vector<std::span<const float>> weights = {};
   /// Where asked for: per KV head the accumulated score of each slot.
-  std::vector<std::span<const float>> scores;
+  std::vector<std::span<const float>> scores = {};
 };
 
 /// Decides which tokens a KV head keeps; the cache carries the plan out and accounts for it.
@@ -134,6 +134,7 @@ struct SelectionContext {
   const HeadScores* probe = nullptr;        // null: none at hand
   const ScoreBoundSource* bounds = nullptr; // null: none at hand
   double bytes_per_token = 0.0;             // of one KV head, K and V under the policy's codec; PolicyRun fills it in
+  double protected_bytes_per_token = 0.0;   // the same for protected heads
 };
 
 /// A selection's declaration: published defaults, source and deviations stand where it is declared. To add one: a file

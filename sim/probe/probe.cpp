@@ -142,7 +142,7 @@ HeadScores run_probe(const Transformer& transformer, const std::vector<int32_t>&
   if (repeats < 2) throw InputError("--repeats", fmt::format("{} is too few; allowed: from 2", repeats));
   const size_t length = block.size() * static_cast<size_t>(repeats) + (bos >= 0 ? 1 : 0);
   if (length > static_cast<size_t>(shape.context)) {
-    throw InputError("--block", fmt::format("{} tokens x {} repeats make {} with the BOS, but the context of {} is {}",
+    throw InputError("--block and --repeats", fmt::format("{} tokens x {} repeats make {} with the BOS, but the context of {} is {}",
                                             block.size(), repeats, length, shape.name, shape.context));
   }
   Layout layout;

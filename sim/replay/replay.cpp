@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 #include <memory>
+#include <stdexcept>
 
 #include "models/base/error.hpp"
 #include "models/base/parallel.hpp"
@@ -112,6 +113,10 @@ class PolicyReplay {
     const Shape& shape = run_.shape();
     layer_ = layer;
     cache_ = std::make_unique<LayerCache>(run_, layer, counter_);
+    for (int h = 0; h < shape.kv_heads; ++h) {
+      CompensationSlots* slots = cache_->head(h).compensation();
+      if (slots != nullptr) slots->track_membership(true);
+    }
     fates_.assign(static_cast<size_t>(shape.kv_heads), {});
     errors_.assign(static_cast<size_t>(shape.query_heads), {});
     apply(cache_->compress(observations.view(run_.selection().needs()), prefix), prefix);
@@ -165,6 +170,11 @@ class PolicyReplay {
     const Shape& shape = run_.shape();
     std::vector<double> errors;
     for (const HeadErrors& head : result_.heads) {
+      if (!std::isfinite(head.relative_error) || !std::isfinite(head.kl)) {
+        throw std::runtime_error(fmt::format("{}: layer {}, query head {}: the result is not a finite number; a key or value is beyond the "
+                                             "range of its codec (f16 holds up to 65504)",
+                                             result_.policy, head.layer, head.query_head));
+      }
       errors.push_back(head.relative_error);
       result_.lost_mass_mean += head.lost_mass;
       result_.kl_mean += head.kl;

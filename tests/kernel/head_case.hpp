@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "policies/codecs/codec.hpp"
+#include "models/base/half.hpp"
 #include "policies/kernels/attend.hpp"
 #include "policies/kernels/kernel_table.hpp"
 
@@ -161,24 +161,21 @@ class HeadCase {
   }
 
   const std::byte* rows(const std::vector<float>& values, RowFormat format, size_t& stride, Memory& memory) {
-    const Codec& codec = *codec_of(format);
-    const size_t row_bytes = codec.row_bytes(spec_.head_size);
+    const size_t row_bytes = static_cast<size_t>(spec_.head_size) * element_size(format);
     const size_t gap = spec_.misaligned ? element_size(format) : 0;
     stride = row_bytes + gap;
     const auto slots = static_cast<size_t>(spec_.slots);
     // The last row ends with its last element: nothing may be read behind it.
     std::byte* address = memory(slots == 0 ? 0 : slots * stride - gap, gap);
     for (size_t s = 0; s < slots; ++s) {
-      codec.encode(values.data() + s * static_cast<size_t>(spec_.head_size), spec_.head_size,
-                   address + s * stride);
+      const float* row = values.data() + s * static_cast<size_t>(spec_.head_size);
+      if (format == RowFormat::f32) {
+        std::memcpy(address + s * stride, row, row_bytes);
+      } else {
+        store_half(row, static_cast<size_t>(spec_.head_size), address + s * stride);
+      }
     }
     return address;
-  }
-
-  static const Codec* codec_of(RowFormat format) {
-    static const auto f32 = find_codec("test", "f32").make({});
-    static const auto f16 = find_codec("test", "f16").make({});
-    return format == RowFormat::f32 ? f32.get() : f16.get();
   }
 
   CaseSpec spec_;

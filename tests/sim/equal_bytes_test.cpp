@@ -4,6 +4,7 @@
 #include "policies/cache/layer_cache.hpp"
 #include "sim/replay/calibrated_bounds.hpp"
 #include "sim/replay/context.hpp"
+#include "sim/equal_bytes.hpp"
 #include "sim/replay/replay.hpp"
 #include "tests/sim/random_trace.hpp"
 #include "tests/support/expect_input_error.hpp"
@@ -99,7 +100,6 @@ TEST_F(EqualBytesTest, TooFewBytesAreAnErrorThatNamesTheLeast) {
 TEST_F(EqualBytesTest, PoliciesOfFixedSizeAreErrorsThatSaySo) {
   expect_input_error([&] { solve("full", 1 << 20); },
                      {"--equal-bytes", "cannot size full+f16", "the size of full is fixed"});
-  expect_input_error([&] { solve("razor:" + heads(), 1 << 20); }, {"--equal-bytes", "give recent=N"});
 }
 
 }  // namespace

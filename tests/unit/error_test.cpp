@@ -147,9 +147,9 @@ TEST(ReadUtf8FileTest, GivesTheTextOrNamesTheFault) {
   EXPECT_EQ(read_utf8_file(folder.write("good.txt", "naïve\n")), "naïve\n");
   const auto bad = folder.write("bad.txt", "ab\xff");
   expect_input_error([&] { read_utf8_file(bad); },
-                     {bad.string() + ": ", "not valid UTF-8", "0xff", "offset 2"});
+                     {bad.string(), "not valid UTF-8", "0xff", "offset 2"});
   const auto empty = folder.write("empty.txt", "");
-  expect_input_error([&] { read_utf8_file(empty); }, {empty.string() + ": is empty"});
+  expect_input_error([&] { read_utf8_file(empty); }, {empty.string(), "is empty"});
 }
 
 TEST(MappedFileTest, MapsTheWholeFile) {
@@ -165,8 +165,8 @@ TEST(MappedFileTest, MapsTheWholeFile) {
 TEST(MappedFileTest, RefusesWhatIsNoReadableFile) {
   const TemporaryFolder folder;
   const auto open = [](const std::filesystem::path& path) { return [path] { const MappedFile file(path); }; };
-  expect_input_error(open(folder / "none"), {(folder / "none").string() + ": cannot be opened"});
-  expect_input_error(open(folder.path()), {folder.path().string() + ": is not a regular file"});
+  expect_input_error(open(folder / "none"), {(folder / "none").string(), "cannot be opened"});
+  expect_input_error(open(folder.path()), {folder.path().string(), "is not a regular file"});
   expect_input_error(open("/dev/null"), {"/dev/null: is not a regular file"});
   expect_input_error(open(folder.write("empty", "")), {"empty: is empty"});
   expect_input_error(open(folder / std::string(5000, 'x')), {"cannot be opened"});

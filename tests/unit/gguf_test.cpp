@@ -383,7 +383,7 @@ TEST_F(ModelFileTest, ReadsTheShapeOfALlama) {
   EXPECT_EQ(shape.rope.theta, 500.0F);
   EXPECT_EQ(shape.rope.linear_scaling, 4.0F);
   EXPECT_EQ(shape.rope.frequency_factors.size(), 3U);
-  EXPECT_EQ(shape.rope.pairing, RopePairing::interleaved);
+  EXPECT_EQ(shape.rope.pairing, RopePairing::half);
   EXPECT_EQ(shape.kv_bytes_per_token(16.0), 2 * 2 * 16 * 2);
   const Transformer transformer = model.load();
   EXPECT_TRUE(transformer.weights().output.empty());
@@ -448,8 +448,22 @@ TEST_F(ModelFileTest, PutsQueriesKeysAndValuesOfALlamaUnderEachOther) {
     const std::vector<float>& values = model.tensor(name).values;
     return std::memcmp(matrix.row(first_row), values.data(), values.size() * sizeof(float)) == 0;
   };
-  EXPECT_TRUE(is(layer.qkv, 0, "blk.0.attn_q.weight"));
-  EXPECT_TRUE(is(layer.qkv, 64, "blk.0.attn_k.weight"));
+  // Rows of channels that turn together, side by side in the file, lie half the rotated channels apart.
+  const Shape& shape = transformer.shape();
+  const auto d = static_cast<size_t>(shape.head_size);
+  const auto pairs = static_cast<size_t>(shape.rope.dimensions) / 2;
+  const auto is_separated = [&](size_t first_row, const char* name) {
+    const std::vector<float>& values = model.tensor(name).values;
+    bool same = true;
+    for (size_t row = 0; row < values.size() / layer.qkv.columns; ++row) {
+      const size_t channel = row % d;
+      const size_t from = row - channel + (channel < pairs ? 2 * channel : channel < 2 * pairs ? 2 * (channel - pairs) + 1 : channel);
+      same = same && std::equal(layer.qkv.row(first_row + row), layer.qkv.row(first_row + row + 1), values.data() + from * layer.qkv.columns);
+    }
+    return same;
+  };
+  EXPECT_TRUE(is_separated(0, "blk.0.attn_q.weight"));
+  EXPECT_TRUE(is_separated(64, "blk.0.attn_k.weight"));
   EXPECT_TRUE(is(layer.qkv, 96, "blk.0.attn_v.weight"));
   EXPECT_TRUE(is(layer.up, 0, "blk.0.ffn_gate.weight"));
   EXPECT_TRUE(is(layer.up, 96, "blk.0.ffn_up.weight"));

@@ -308,8 +308,8 @@ TEST_F(TraceTest, RefusesFaultySlopes) {
                             "[0.5,0.25,0.125,\"x\"]", "[0.5,0.25,0.125,null]", "[0.5,0.25,0.125,1e999]"}) {
     expect_metadata_refused("slopes", value, {"__metadata__.slopes"});
   }
-  expect_metadata_refused("slopes", "[0.5,0.25,0.125,0]", {"__metadata__.slopes", "not positive"});
-  expect_metadata_refused("slopes", "[0.5,0.25,0.125,-0.1]", {"__metadata__.slopes", "not positive"});
+  expect_metadata_refused("slopes", "[0.5,0.25,0.125,0]", {"__metadata__.slopes", "out of range"});
+  expect_metadata_refused("slopes", "[0.5,0.25,0.125,-0.1]", {"__metadata__.slopes", "out of range"});
 }
 
 TEST_F(TraceTest, RefusesFaultyProbes) {
