@@ -17,7 +17,7 @@ build_packages=(
   libicu-dev libxxhash-dev libssl-dev
 )
 # shellcheck disable=SC2034
-test_packages=(libgtest-dev librapidcheck-dev libbenchmark-dev sqlite3)
+test_packages=(libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev sqlite3)
 
 # Containers and cron may start us without HOME, and the caches need one.
 if [[ -z ${HOME:-} ]]; then

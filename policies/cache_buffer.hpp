@@ -8,7 +8,9 @@ namespace razorscope {
 
 /// Tokens that cache memory is handed out for at a time, as paged engines do.
 inline constexpr int block_tokens = 16;
-inline constexpr int rounded_capacity(int tokens) { return (tokens + block_tokens - 1) / block_tokens * block_tokens; }
+inline constexpr int rounded_capacity(int tokens) {
+  return (tokens + block_tokens - 1) / block_tokens * block_tokens;
+}
 
 /// Counts what caches got from the allocator: the truth that the byte ledger must equal.
 class AllocationCounter {
@@ -23,7 +25,8 @@ class AllocationCounter {
   size_t peak_ = 0;
 };
 
-/// A cache's memory: 64-byte aligned bytes, zeroed, reported to a counter that outlives it. Not shared by threads.
+/// A cache's memory: 64-byte aligned bytes, zeroed, reported to a counter that outlives it. Not shared by
+/// threads.
 class CacheBuffer {
  public:
   CacheBuffer() = default;
@@ -44,13 +47,14 @@ class CacheBuffer {
   const T* as() const {
     return reinterpret_cast<const T*>(data_);
   }
-  /// Bytes taken from the allocator. Whole cache lines, and not what malloc rounds up inside, which would differ from
-  /// run to run.
+  /// Bytes taken from the allocator. Whole cache lines, and not what malloc rounds up inside, which would
+  /// differ from run to run.
   size_t allocated() const { return allocated_; }
   /// What a buffer for `bytes` takes.
   static size_t block_size(size_t bytes);
 
-  /// Replaces the memory by a block of `bytes`, keeping the first `kept` bytes. Both blocks live while it copies.
+  /// Replaces the memory by a block of `bytes`, keeping the first `kept` bytes. Both blocks live while it
+  /// copies.
   void resize(size_t bytes, size_t kept, AllocationCounter& counter);
 
  private:

@@ -1,12 +1,11 @@
 #include "policies/parameter.hpp"
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <stdexcept>
 
 #include "models/base/error.hpp"
@@ -35,7 +34,8 @@ int64_t parse_integer(std::string_view text) {
 
 void check_range(const Parameter& parameter, double value) {
   if (value < parameter.lowest || value > parameter.highest) {
-    throw std::invalid_argument(fmt::format("{} is out of range; allowed: {} to {}", value, parameter.lowest, parameter.highest));
+    throw std::invalid_argument(
+        fmt::format("{} is out of range; allowed: {} to {}", value, parameter.lowest, parameter.highest));
   }
 }
 
@@ -57,7 +57,8 @@ std::string canonical(const Parameter& parameter, const std::string& text) {
         throw std::invalid_argument(unknown_name("value", text, parameter.choices));
       }
       return text;
-    case ParameterKind::budget: return format_budget(parse_budget(text));
+    case ParameterKind::budget:
+      return format_budget(parse_budget(text));
     case ParameterKind::file:
       if (text.empty()) throw std::invalid_argument("an empty file name");
       return text;
@@ -73,7 +74,8 @@ bool applies(const Parameter& parameter, std::string_view variant, const Paramet
   if (!parameter.variants.empty() && !contains(parameter.variants, variant)) return false;
   if (!parameter.excluded_by.empty() && values.has(parameter.excluded_by)) return false;
   if (parameter.needs_parameter.empty()) return true;
-  return values.has(parameter.needs_parameter) && contains(parameter.needs_values, values.text(parameter.needs_parameter));
+  return values.has(parameter.needs_parameter) &&
+         contains(parameter.needs_values, values.text(parameter.needs_parameter));
 }
 
 /// Why a declared parameter does not apply beside the values so far.
@@ -84,15 +86,19 @@ std::string why_not(const Parameter& parameter, std::string_view variant, const 
   if (!parameter.excluded_by.empty() && values.has(parameter.excluded_by)) {
     return fmt::format("cannot stand beside {}: give one of them", parameter.excluded_by);
   }
-  return fmt::format("is used only where {} is {}", parameter.needs_parameter, fmt::join(parameter.needs_values, " or "));
+  return fmt::format("is used only where {} is {}", parameter.needs_parameter,
+                     fmt::join(parameter.needs_values, " or "));
 }
 
 }  // namespace
 
-int ParameterValues::integer(const std::string& name) const { return static_cast<int>(parse_integer(text(name))); }
+int ParameterValues::integer(const std::string& name) const {
+  return static_cast<int>(parse_integer(text(name)));
+}
 double ParameterValues::real(const std::string& name) const { return parse_real(text(name)); }
 
-std::vector<const Parameter*> applicable_parameters(std::string_view variant, const std::vector<Parameter>& declared,
+std::vector<const Parameter*> applicable_parameters(std::string_view variant,
+                                                    const std::vector<Parameter>& declared,
                                                     const ParameterValues& values) {
   std::vector<const Parameter*> out;
   for (const Parameter& parameter : declared) {
@@ -105,7 +111,8 @@ ParameterValues complete_parameters(std::string_view where, std::string_view own
                                     const std::vector<Parameter>& declared,
                                     const std::vector<std::pair<std::string, std::string>>& given) {
   const auto fail = [&](const std::string& key, const std::string& problem) {
-    throw InputError(where, fmt::format("{}: {}", owner, key.substr(0, 80)), problem.substr(0, 800));  // either may be garbage
+    throw InputError(where, fmt::format("{}: {}", owner, key.substr(0, 80)),
+                     problem.substr(0, 800));  // either may be garbage
   };
   std::vector<std::string> names;
   for (const Parameter& parameter : declared) {
@@ -119,14 +126,17 @@ ParameterValues complete_parameters(std::string_view where, std::string_view own
       if (given[j].first == key) fail(key, "is given twice");
     }
   }
-  // Conditions refer to parameters declared earlier, so that one pass in the order of declaration settles them all.
+  // Conditions refer to parameters declared earlier, so that one pass in the order of declaration settles
+  // them all.
   ParameterValues values;
   for (const Parameter& parameter : declared) {
     if (!applies(parameter, variant, values)) continue;
-    const auto found = std::find_if(given.begin(), given.end(), [&](const auto& pair) { return pair.first == parameter.name; });
+    const auto found = std::find_if(given.begin(), given.end(),
+                                    [&](const auto& pair) { return pair.first == parameter.name; });
     if (found == given.end() && parameter.fallback.empty()) continue;
     try {
-      values.set(parameter.name, canonical(parameter, found == given.end() ? parameter.fallback : found->second));
+      values.set(parameter.name,
+                 canonical(parameter, found == given.end() ? parameter.fallback : found->second));
     } catch (const std::invalid_argument& problem) {
       fail(parameter.name, problem.what());
     }
@@ -146,16 +156,28 @@ ParameterValues complete_parameters(std::string_view where, std::string_view own
 std::string describe_domain(const Parameter& parameter) {
   std::string domain;
   switch (parameter.kind) {
-    case ParameterKind::integer: domain = fmt::format("integer, {} to {}", parameter.lowest, parameter.highest); break;
-    case ParameterKind::real: domain = fmt::format("number, {} to {}", parameter.lowest, parameter.highest); break;
-    case ParameterKind::choice: domain = fmt::format("{}", fmt::join(parameter.choices, " | ")); break;
-    case ParameterKind::budget: domain = "tokens (128), fraction of the prefix (0.25) or bytes (8MiB)"; break;
-    case ParameterKind::file: domain = "file"; break;
+    case ParameterKind::integer:
+      domain = fmt::format("integer, {} to {}", parameter.lowest, parameter.highest);
+      break;
+    case ParameterKind::real:
+      domain = fmt::format("number, {} to {}", parameter.lowest, parameter.highest);
+      break;
+    case ParameterKind::choice:
+      domain = fmt::format("{}", fmt::join(parameter.choices, " | "));
+      break;
+    case ParameterKind::budget:
+      domain = "tokens (128), fraction of the prefix (0.25) or bytes (8MiB)";
+      break;
+    case ParameterKind::file:
+      domain = "file";
+      break;
   }
   domain += parameter.fallback.empty() ? "; no default" : fmt::format("; default {}", parameter.fallback);
-  if (!parameter.variants.empty()) domain += fmt::format("; variants {}", fmt::join(parameter.variants, ", "));
+  if (!parameter.variants.empty())
+    domain += fmt::format("; variants {}", fmt::join(parameter.variants, ", "));
   if (!parameter.needs_parameter.empty()) {
-    domain += fmt::format("; where {} is {}", parameter.needs_parameter, fmt::join(parameter.needs_values, " or "));
+    domain +=
+        fmt::format("; where {} is {}", parameter.needs_parameter, fmt::join(parameter.needs_values, " or "));
   }
   if (!parameter.excluded_by.empty()) domain += fmt::format("; not beside {}", parameter.excluded_by);
   return domain;
@@ -167,16 +189,22 @@ struct ByteUnit {
   double bytes;
 };
 // Longest suffix first: "B" ends them all.
-constexpr std::array<ByteUnit, 4> byte_units = {{{"GiB", 1073741824.0}, {"MiB", 1048576.0}, {"KiB", 1024.0}, {"B", 1.0}}};
+constexpr std::array<ByteUnit, 4> byte_units = {
+    {{"GiB", 1073741824.0}, {"MiB", 1048576.0}, {"KiB", 1024.0}, {"B", 1.0}}};
 }  // namespace
 
 Budget parse_budget(std::string_view text) {
-  const std::string allowed = "allowed: tokens per KV head (128), a fraction of the prefix above 0 (0.25, 1.0), bytes (900B, 64KiB, 8MiB)";
-  const auto refuse = [&](const std::string& problem) { throw std::invalid_argument(problem + "; " + allowed); };
+  const std::string allowed =
+      "allowed: tokens per KV head (128), a fraction of the prefix above 0 (0.25, 1.0), bytes (900B, 64KiB, "
+      "8MiB)";
+  const auto refuse = [&](const std::string& problem) {
+    throw std::invalid_argument(problem + "; " + allowed);
+  };
   for (const ByteUnit& unit : byte_units) {
     if (!text.ends_with(unit.suffix)) continue;
     const double amount = parse_real(text.substr(0, text.size() - unit.suffix.size()));
-    if (std::round(amount * unit.bytes) < 1.0 || amount * unit.bytes > 1e15) refuse(fmt::format("'{}' is not a size", text));
+    if (std::round(amount * unit.bytes) < 1.0 || amount * unit.bytes > 1e15)
+      refuse(fmt::format("'{}' is not a size", text));
     return {Budget::Unit::bytes, std::round(amount * unit.bytes)};
   }
   const double amount = parse_real(text);
@@ -190,9 +218,12 @@ Budget parse_budget(std::string_view text) {
 
 std::string format_budget(const Budget& budget) {
   switch (budget.unit) {
-    case Budget::Unit::tokens: return fmt::format("{:.0f}", budget.amount);
-    case Budget::Unit::bytes: return fmt::format("{:.0f}B", budget.amount);
-    case Budget::Unit::fraction: break;
+    case Budget::Unit::tokens:
+      return fmt::format("{:.0f}", budget.amount);
+    case Budget::Unit::bytes:
+      return fmt::format("{:.0f}B", budget.amount);
+    case Budget::Unit::fraction:
+      break;
   }
   const std::string text = fmt::format("{}", budget.amount);
   return text.find_first_of(".e") == std::string::npos ? text + ".0" : text;  // "1" would mean one token

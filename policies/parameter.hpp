@@ -10,13 +10,14 @@ namespace razorscope {
 /// What a parameter's text may be.
 ///   integer, real: a number in [lowest, highest]
 ///   choice:        one of `choices`
-///   budget:        tokens per KV head (128), a fraction of the prefix (0.25, 1.0), or bytes of the whole sequence (8MiB)
-///   file:          a path, or the fallback word
+///   budget:        tokens per KV head (128), a fraction of the prefix (0.25, 1.0), or bytes of the whole
+///   sequence (8MiB) file:          a path, or the fallback word
 enum class ParameterKind { integer, real, choice, budget, file };
 
-/// A parameter's declaration: the one place that help, the policy grammar, stored JSON and forms are made from. Where a
-/// parameter depends on others (`ratio` only without `recent`), the conditions say so; the same name may be declared
-/// more than once with conditions that exclude each other, when its default depends on them.
+/// A parameter's declaration: the one place that help, the policy grammar, stored JSON and forms are made
+/// from. Where a parameter depends on others (`ratio` only without `recent`), the conditions say so; the same
+/// name may be declared more than once with conditions that exclude each other, when its default depends on
+/// them.
 struct Parameter {
   std::string name;
   ParameterKind kind = ParameterKind::integer;
@@ -25,14 +26,14 @@ struct Parameter {
   double lowest = 0.0;
   double highest = 1e9;
   std::vector<std::string> choices = {};
-  std::vector<std::string> variants = {};  // of the selection or codec it belongs to; empty: all
-  std::string needs_parameter = {};        // applies only while this earlier parameter ...
+  std::vector<std::string> variants = {};      // of the selection or codec it belongs to; empty: all
+  std::string needs_parameter = {};            // applies only while this earlier parameter ...
   std::vector<std::string> needs_values = {};  // ... has one of these values
-  std::string excluded_by = {};            // does not apply where this earlier parameter was given
+  std::string excluded_by = {};                // does not apply where this earlier parameter was given
 };
 
-/// Parameter texts by name, complete and checked: every parameter that applies is there. Canonical: two spellings of one
-/// value have one text.
+/// Parameter texts by name, complete and checked: every parameter that applies is there. Canonical: two
+/// spellings of one value have one text.
 class ParameterValues {
  public:
   void set(const std::string& name, std::string text) { texts_[name] = std::move(text); }
@@ -47,15 +48,16 @@ class ParameterValues {
   std::map<std::string, std::string> texts_;
 };
 
-/// Checks what was given against the declarations, fills in defaults. `where` begins error messages, `owner` is the
-/// selection or codec ("razor/weighted"). Throws InputError for an unknown key (with the nearest name), a value that is
-/// out of range, or a parameter that does not apply beside the others.
+/// Checks what was given against the declarations, fills in defaults. `where` begins error messages, `owner`
+/// is the selection or codec ("razor/weighted"). Throws InputError for an unknown key (with the nearest
+/// name), a value that is out of range, or a parameter that does not apply beside the others.
 ParameterValues complete_parameters(std::string_view where, std::string_view owner, std::string_view variant,
                                     const std::vector<Parameter>& declared,
                                     const std::vector<std::pair<std::string, std::string>>& given);
 
 /// The declarations that apply to a complete set of values, in the order of declaration.
-std::vector<const Parameter*> applicable_parameters(std::string_view variant, const std::vector<Parameter>& declared,
+std::vector<const Parameter*> applicable_parameters(std::string_view variant,
+                                                    const std::vector<Parameter>& declared,
                                                     const ParameterValues& values);
 
 /// "integer, default 4, 0 to 1000000000" for help texts.

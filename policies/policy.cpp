@@ -1,8 +1,7 @@
 #include "policies/policy.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -13,10 +12,12 @@ namespace {
 
 using Pairs = std::vector<std::pair<std::string, std::string>>;
 
-const std::vector<std::string> scopes = {"k", "v", "protected", "others", "protected.k", "protected.v", "others.k", "others.v"};
+const std::vector<std::string> scopes = {"k",           "v",           "protected", "others",
+                                         "protected.k", "protected.v", "others.k",  "others.v"};
 
 [[noreturn]] void fail(std::string_view policy, const std::string& problem) {
-  throw InputError(fmt::format("policy '{}'", policy.substr(0, 200)), problem.substr(0, 800));  // either may be garbage
+  throw InputError(fmt::format("policy '{}'", policy.substr(0, 200)),
+                   problem.substr(0, 800));  // either may be garbage
 }
 
 /// Splits at a separator outside quotes.
@@ -58,7 +59,8 @@ std::string unquoted(std::string_view whole, const std::string& value) {
   std::string out;
   for (size_t i = 1; i + 1 < value.size(); ++i) {
     if (value[i] == '"') {
-      if (i + 2 >= value.size() || value[i + 1] != '"') fail(whole, fmt::format("in {} a quotation mark inside is not doubled", value));
+      if (i + 2 >= value.size() || value[i + 1] != '"')
+        fail(whole, fmt::format("in {} a quotation mark inside is not doubled", value));
       ++i;
     }
     out += value[i];
@@ -95,7 +97,8 @@ std::string split_parameters(std::string_view whole, const std::string& text, Pa
 std::string print_parameters(const std::vector<const Parameter*>& parameters, const ParameterValues& values) {
   std::string out;
   for (const Parameter* parameter : parameters) {
-    out += fmt::format("{}{}={}", out.empty() ? ":" : ",", parameter->name, quoted(values.text(parameter->name)));
+    out += fmt::format("{}{}={}", out.empty() ? ":" : ",", parameter->name,
+                       quoted(values.text(parameter->name)));
   }
   return out;
 }
@@ -104,8 +107,9 @@ std::string print_codec(const CodecChoice& choice) {
   const CodecEntry& entry = find_codec("policy", choice.name);
   std::string variants;
   for (const std::string& variant : choice.variants) variants += "/" + variant;
-  return fmt::format("{}{}{}{}{}", choice.scope, choice.scope.empty() ? "" : "=", choice.name, variants,
-                     print_parameters(applicable_parameters("", entry.parameters, choice.values), choice.values));
+  return fmt::format(
+      "{}{}{}{}{}", choice.scope, choice.scope.empty() ? "" : "=", choice.name, variants,
+      print_parameters(applicable_parameters("", entry.parameters, choice.values), choice.values));
 }
 
 CodecChoice parse_codec(std::string_view whole, const std::string& text, const SelectionEntry& selection) {
@@ -121,7 +125,8 @@ CodecChoice parse_codec(std::string_view whole, const std::string& text, const S
       fail(whole, unknown_name("codec scope", choice.scope, scopes));
     }
     if (choice.scope.size() > 1 && !selection.protects_heads) {
-      fail(whole, fmt::format("the scope '{}' needs a selection that protects heads, and {} has none", choice.scope, selection.name));
+      fail(whole, fmt::format("the scope '{}' needs a selection that protects heads, and {} has none",
+                              choice.scope, selection.name));
     }
   }
   const std::vector<std::string> words = split(whole, head, '/');
@@ -132,7 +137,8 @@ CodecChoice parse_codec(std::string_view whole, const std::string& text, const S
     if (std::find(entry.variants.begin(), entry.variants.end(), words[i]) == entry.variants.end()) {
       fail(whole, unknown_name("variant of " + entry.name, words[i], entry.variants));
     }
-    if (std::count(words.begin() + 1, words.end(), words[i]) > 1) fail(whole, fmt::format("the variant {} is named twice", words[i]));
+    if (std::count(words.begin() + 1, words.end(), words[i]) > 1)
+      fail(whole, fmt::format("the variant {} is named twice", words[i]));
   }
   for (const std::string& variant : entry.variants) {
     if (std::find(words.begin() + 1, words.end(), variant) != words.end()) choice.variants.push_back(variant);
@@ -141,8 +147,10 @@ CodecChoice parse_codec(std::string_view whole, const std::string& text, const S
   return choice;
 }
 
-/// The choices for one kind of row, narrowest scope first; two scopes of the same width that both cover it are ambiguous.
-const CodecChoice* resolve(const std::vector<CodecChoice>& codecs, bool keys, bool is_protected, bool* ambiguous) {
+/// The choices for one kind of row, narrowest scope first; two scopes of the same width that both cover it
+/// are ambiguous.
+const CodecChoice* resolve(const std::vector<CodecChoice>& codecs, bool keys, bool is_protected,
+                           bool* ambiguous) {
   const std::string kind = keys ? "k" : "v";
   const std::string heads = is_protected ? "protected" : "others";
   const CodecChoice* narrow = nullptr;
@@ -172,7 +180,8 @@ Policy Policy::parse(std::string_view text) {
   std::vector<std::string> parts = split(text, text, '+');
   Pairs pairs;
   std::string head = split_parameters(text, parts.front(), pairs);
-  if (head.empty()) fail(text, "a policy begins with the name of a selection, such as full or window:recent=508");
+  if (head.empty())
+    fail(text, "a policy begins with the name of a selection, such as full or window:recent=508");
   Policy policy;
   const size_t slash = head.find('/');
   const SelectionEntry& entry = find_selection(where, head.substr(0, slash));
@@ -192,7 +201,8 @@ Policy Policy::parse(std::string_view text) {
     CodecChoice choice = parse_codec(text, parts[i], entry);
     for (const CodecChoice& other : policy.codecs_) {
       if (other.scope == choice.scope) {
-        fail(text, choice.scope.empty() ? "two codecs without a scope" : fmt::format("two codecs for the scope '{}'", choice.scope));
+        fail(text, choice.scope.empty() ? "two codecs without a scope"
+                                        : fmt::format("two codecs for the scope '{}'", choice.scope));
       }
     }
     policy.codecs_.push_back(std::move(choice));
@@ -203,8 +213,9 @@ Policy Policy::parse(std::string_view text) {
       bool ambiguous = false;
       resolve(policy.codecs_, keys, is_protected, &ambiguous);
       if (ambiguous) {
-        fail(text, fmt::format("two scopes name the codec of the {} of {} heads: add {}.{}=CODEC", keys ? "keys" : "values",
-                               is_protected ? "protected" : "other", is_protected ? "protected" : "others", keys ? "k" : "v"));
+        fail(text, fmt::format("two scopes name the codec of the {} of {} heads: add {}.{}=CODEC",
+                               keys ? "keys" : "values", is_protected ? "protected" : "other",
+                               is_protected ? "protected" : "others", keys ? "k" : "v"));
       }
     }
   }
@@ -214,7 +225,8 @@ Policy Policy::parse(std::string_view text) {
 std::vector<Policy> Policy::parse_list(std::string_view text) {
   std::vector<Policy> policies;
   for (const std::string& part : split(text, text, ';')) {
-    if (trimmed(part).empty()) throw InputError("--policies", "an empty policy in the list (between two ';', or at its end)");
+    if (trimmed(part).empty())
+      throw InputError("--policies", "an empty policy in the list (between two ';', or at its end)");
     policies.push_back(parse(trimmed(part)));
   }
   return policies;
@@ -222,12 +234,14 @@ std::vector<Policy> Policy::parse_list(std::string_view text) {
 
 std::string Policy::name() const {
   return fmt::format("{}{}{}{}+{}", selection_, variant_.empty() ? "" : "/", variant_,
-                     print_parameters(applicable_parameters(variant_, entry().parameters, values_), values_), codec_name());
+                     print_parameters(applicable_parameters(variant_, entry().parameters, values_), values_),
+                     codec_name());
 }
 
 std::string Policy::codec_name() const {
   std::string out;
-  for (const CodecChoice& choice : codecs_) out += fmt::format("{}{}", out.empty() ? "" : "+", print_codec(choice));
+  for (const CodecChoice& choice : codecs_)
+    out += fmt::format("{}{}", out.empty() ? "" : "+", print_codec(choice));
   return out;
 }
 
@@ -237,9 +251,14 @@ nlohmann::json Policy::to_json() const {
     for (const Parameter* parameter : parameters) {
       const std::string& name = parameter->name;
       switch (parameter->kind) {
-        case ParameterKind::integer: out[name] = values.integer(name); break;
-        case ParameterKind::real: out[name] = values.real(name); break;
-        default: out[name] = values.text(name);
+        case ParameterKind::integer:
+          out[name] = values.integer(name);
+          break;
+        case ParameterKind::real:
+          out[name] = values.real(name);
+          break;
+        default:
+          out[name] = values.text(name);
       }
     }
     return out;
@@ -247,10 +266,11 @@ nlohmann::json Policy::to_json() const {
   nlohmann::json codecs = nlohmann::json::array();
   for (const CodecChoice& choice : codecs_) {
     const CodecEntry& codec = find_codec("policy", choice.name);
-    codecs.push_back({{"scope", choice.scope},
-                      {"name", choice.name},
-                      {"variants", choice.variants},
-                      {"parameters", texts(applicable_parameters("", codec.parameters, choice.values), choice.values)}});
+    codecs.push_back(
+        {{"scope", choice.scope},
+         {"name", choice.name},
+         {"variants", choice.variants},
+         {"parameters", texts(applicable_parameters("", codec.parameters, choice.values), choice.values)}});
   }
   return {{"selection", selection_},
           {"variant", variant_},
@@ -260,7 +280,9 @@ nlohmann::json Policy::to_json() const {
 
 bool Policy::has_size(std::string* reason) const {
   if (!entry().size_parameter.empty() && variant_ != "scope") return true;
-  if (reason != nullptr) *reason = fmt::format("the size of {} is fixed", variant_.empty() ? selection_ : selection_ + "/" + variant_);
+  if (reason != nullptr)
+    *reason =
+        fmt::format("the size of {} is fixed", variant_.empty() ? selection_ : selection_ + "/" + variant_);
   return false;
 }
 
@@ -268,8 +290,10 @@ Policy Policy::with_size(int size) const {
   const std::string& parameter = entry().size_parameter;
   Pairs pairs = {{parameter, fmt::to_string(size)}};
   for (const Parameter& declared : entry().parameters) {
-    if (declared.name == parameter || declared.excluded_by == parameter || !values_.has(declared.name)) continue;
-    const bool known = std::any_of(pairs.begin(), pairs.end(), [&](const auto& pair) { return pair.first == declared.name; });
+    if (declared.name == parameter || declared.excluded_by == parameter || !values_.has(declared.name))
+      continue;
+    const bool known = std::any_of(pairs.begin(), pairs.end(),
+                                   [&](const auto& pair) { return pair.first == declared.name; });
     if (!known) pairs.emplace_back(declared.name, values_.text(declared.name));
   }
   Policy sized = *this;

@@ -1,11 +1,10 @@
 #pragma once
 
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <nlohmann/json_fwd.hpp>
 
 #include "policies/codecs/codec.hpp"
 #include "policies/selections/selection.hpp"
@@ -23,14 +22,17 @@ struct CodecChoice {
   bool operator==(const CodecChoice&) const = default;
 };
 
-/// A policy: a selection times codecs, with every parameter set. The text form is the grammar of the command line:
+/// A policy: a selection times codecs, with every parameter set. The text form is the grammar of the command
+/// line:
 ///   POLICY    = SELECTION { "+" CODEC }                                        without a codec: f16
 ///   SELECTION = name [ "/" variant ] [ ":" key "=" value { "," key "=" value } ]
 ///   CODEC     = [ scope "=" ] name { "/" variant } [ ":" key "=" value { "," ... } ]
-/// A value that contains ; + , : or " is quoted with ", a " inside doubled. parse(name()) gives an equal policy.
+/// A value that contains ; + , : or " is quoted with ", a " inside doubled. parse(name()) gives an equal
+/// policy.
 class Policy {
  public:
-  /// Throws InputError that quotes the policy and names the part at fault, what is allowed, and the nearest name.
+  /// Throws InputError that quotes the policy and names the part at fault, what is allowed, and the nearest
+  /// name.
   static Policy parse(std::string_view text);
   /// A list: policies between ";". Empty entries are errors.
   static std::vector<Policy> parse_list(std::string_view text);

@@ -1,9 +1,8 @@
 #include "policies/retrieval_heads.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <set>
@@ -43,13 +42,18 @@ size_t above_largest_gap(const std::vector<double>& scores, const std::vector<si
 }
 
 /// How many of the sorted scores one kind of head keeps.
-size_t chosen_count(const std::vector<double>& scores, const std::vector<size_t>& order, HeadChoice choice, double limit) {
+size_t chosen_count(const std::vector<double>& scores, const std::vector<size_t>& order, HeadChoice choice,
+                    double limit) {
   switch (choice) {
-    case HeadChoice::paper: return share_of(order.size(), limit);
-    case HeadChoice::gap: return above_largest_gap(scores, order);
-    case HeadChoice::threshold: break;
+    case HeadChoice::paper:
+      return share_of(order.size(), limit);
+    case HeadChoice::gap:
+      return above_largest_gap(scores, order);
+    case HeadChoice::threshold:
+      break;
   }
-  return static_cast<size_t>(std::count_if(scores.begin(), scores.end(), [&](double x) { return x >= limit; }));
+  return static_cast<size_t>(
+      std::count_if(scores.begin(), scores.end(), [&](double x) { return x >= limit; }));
 }
 
 HeadId head_id(size_t index, const HeadScores& scores) {
@@ -83,20 +87,24 @@ std::vector<HeadId> rank_heads(const HeadScores& scores) {
 std::vector<HeadId> read_head_table(const std::filesystem::path& path, const Shape& shape) {
   const nlohmann::json table = nlohmann::json::parse(read_utf8_file(path), nullptr, false);
   const auto fail = [&](const std::string& problem) {
-    throw InputError(path.string(), "retrieval_kv_heads", problem + R"(; a head table is {"retrieval_kv_heads": [[layer, head], ...]})");
+    throw InputError(path.string(), "retrieval_kv_heads",
+                     problem + R"(; a head table is {"retrieval_kv_heads": [[layer, head], ...]})");
   };
-  if (!table.is_object() || !table.contains("retrieval_kv_heads") || !table["retrieval_kv_heads"].is_array()) {
+  if (!table.is_object() || !table.contains("retrieval_kv_heads") ||
+      !table["retrieval_kv_heads"].is_array()) {
     fail("is missing or not an array");
   }
   std::set<HeadId> heads;
   for (const nlohmann::json& entry : table["retrieval_kv_heads"]) {
-    if (!entry.is_array() || entry.size() != 2 || !entry[0].is_number_integer() || !entry[1].is_number_integer()) {
+    if (!entry.is_array() || entry.size() != 2 || !entry[0].is_number_integer() ||
+        !entry[1].is_number_integer()) {
       fail("holds something that is not a pair of integers");
     }
     const auto layer = entry[0].get<int64_t>();
     const auto head = entry[1].get<int64_t>();
     if (layer < 0 || layer >= shape.layers || head < 0 || head >= shape.kv_heads) {
-      fail(fmt::format("[{}, {}] does not exist in a model of {} layers with {} KV heads", layer, head, shape.layers, shape.kv_heads));
+      fail(fmt::format("[{}, {}] does not exist in a model of {} layers with {} KV heads", layer, head,
+                       shape.layers, shape.kv_heads));
     }
     heads.insert({static_cast<int>(layer), static_cast<int>(head)});
   }

@@ -10,9 +10,10 @@ namespace razorscope {
 
 /// How retrieval heads are chosen from a probe's scores.
 enum class HeadChoice {
-  paper,      // the share `induction` of all KV heads with the highest induction scores, united with `echo` likewise
+  paper,      // the share `induction` of all KV heads with the highest induction scores, united with `echo`
+              // likewise
   threshold,  // every KV head with an induction score >= `induction` or an echo score >= `echo`
-  gap,        // for each kind of score: all heads above the largest gap between neighbours in the sorted scores
+  gap,  // for each kind of score: all heads above the largest gap between neighbours in the sorted scores
 };
 
 struct HeadChoiceParameters {
@@ -21,14 +22,16 @@ struct HeadChoiceParameters {
   double echo = 0.01;
 };
 
-/// The chosen KV heads, ascending. Shares round half up, at least 1 head each; ties go to the lower layer, then head.
+/// The chosen KV heads, ascending. Shares round half up, at least 1 head each; ties go to the lower layer,
+/// then head.
 std::vector<HeadId> choose_retrieval_heads(const HeadScores& scores, const HeadChoiceParameters& parameters);
 
-/// All KV heads, the best first, by the larger of their two scores: what `choose=bytes` takes from the front of.
+/// All KV heads, the best first, by the larger of their two scores: what `choose=bytes` takes from the front
+/// of.
 std::vector<HeadId> rank_heads(const HeadScores& scores);
 
-/// A file {"retrieval_kv_heads": [[layer, head], ...]}, used as it is. InputError where it is not one, or names a head
-/// that the shape does not have.
+/// A file {"retrieval_kv_heads": [[layer, head], ...]}, used as it is. InputError where it is not one, or
+/// names a head that the shape does not have.
 std::vector<HeadId> read_head_table(const std::filesystem::path& path, const Shape& shape);
 
 }  // namespace razorscope

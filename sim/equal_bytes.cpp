@@ -1,7 +1,6 @@
 #include "sim/equal_bytes.hpp"
 
 #include <fmt/format.h>
-
 #include <optional>
 
 #include "models/base/error.hpp"
@@ -26,7 +25,8 @@ Policy largest_fitting(const Policy& policy, const SelectionContext& context, si
     }
   };
   int smallest = smallest_size;
-  while (smallest <= context.prefix && !predicted(smallest)) smallest = smallest * 2;  // refused sizes, if any, are the small ones
+  while (smallest <= context.prefix && !predicted(smallest))
+    smallest = smallest * 2;  // refused sizes, if any, are the small ones
   if (smallest > smallest_size) {
     int refused = smallest / 2;
     while (smallest - refused > 1) {
@@ -37,12 +37,14 @@ Policy largest_fitting(const Policy& policy, const SelectionContext& context, si
   const std::optional<size_t> least = predicted(smallest);
   if (!least) PolicyRun(policy.with_size(context.prefix), context);  // says why
   if (*least > bytes) {
-    throw InputError("--equal-bytes",
-                     fmt::format("{} takes at least {} (with {}={}), more than the {} asked for", policy.name(),
-                                 format_bytes(static_cast<double>(*least)), policy.entry().size_parameter, smallest,
-                                 format_bytes(static_cast<double>(bytes))));
+    throw InputError(
+        "--equal-bytes",
+        fmt::format("{} takes at least {} (with {}={}), more than the {} asked for", policy.name(),
+                    format_bytes(static_cast<double>(*least)), policy.entry().size_parameter, smallest,
+                    format_bytes(static_cast<double>(bytes))));
   }
-  // The last sizes before everything is kept take more than everything: positions are stored as soon as one token is gone.
+  // The last sizes before everything is kept take more than everything: positions are stored as soon as one
+  // token is gone.
   if (predicted(context.prefix) <= bytes) return policy.with_size(context.prefix);
   int fits = smallest;
   int beyond = context.prefix + 1;
@@ -55,17 +57,20 @@ Policy largest_fitting(const Policy& policy, const SelectionContext& context, si
 
 }  // namespace
 
-std::vector<Policy> solve_equal_bytes(const SelectionContext& context, const std::vector<Policy>& policies, size_t bytes) {
+std::vector<Policy> solve_equal_bytes(const SelectionContext& context, const std::vector<Policy>& policies,
+                                      size_t bytes) {
   std::vector<Policy> solved;
   for (const Policy& policy : policies) {
     std::string reason;
-    if (!policy.has_size(&reason)) throw InputError("--equal-bytes", fmt::format("cannot size {}: {}", policy.name(), reason));
+    if (!policy.has_size(&reason))
+      throw InputError("--equal-bytes", fmt::format("cannot size {}: {}", policy.name(), reason));
     solved.push_back(largest_fitting(policy, context, bytes));
   }
   return solved;
 }
 
-std::vector<Policy> solve_equal_bytes(const Trace& trace, int prefix, const std::vector<Policy>& policies, size_t bytes) {
+std::vector<Policy> solve_equal_bytes(const Trace& trace, int prefix, const std::vector<Policy>& policies,
+                                      size_t bytes) {
   const TraceBounds bounds(trace, prefix);
   return solve_equal_bytes(selection_context(trace, prefix, bounds), policies, bytes);
 }

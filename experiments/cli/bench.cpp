@@ -1,10 +1,9 @@
-#include <fmt/format.h>
-#include <omp.h>
-
 #include <algorithm>
 #include <chrono>
+#include <fmt/format.h>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <omp.h>
 #include <random>
 
 #include "experiments/cli/commands.hpp"
@@ -62,22 +61,26 @@ double prefill_seconds(const Transformer& transformer, const std::vector<int32_t
 /// Floating-point operations of a prefill with the LM head for the last token only.
 double prefill_flops(const Shape& shape, int tokens) {
   const double n = tokens;
-  const double per_layer = static_cast<double>(shape.hidden) * (shape.query_width() + 2.0 * shape.kv_width()) +
-                           static_cast<double>(shape.query_width()) * shape.hidden +
-                           (shape.mlp == MlpKind::swiglu ? 3.0 : 2.0) * shape.hidden * shape.feed_forward;
+  const double per_layer =
+      static_cast<double>(shape.hidden) * (shape.query_width() + 2.0 * shape.kv_width()) +
+      static_cast<double>(shape.query_width()) * shape.hidden +
+      (shape.mlp == MlpKind::swiglu ? 3.0 : 2.0) * shape.hidden * shape.feed_forward;
   const double attention = 2.0 * shape.query_width() * n * (n + 1.0) / 2.0;
-  return 2.0 * (shape.layers * (per_layer * n + attention) + static_cast<double>(shape.hidden) * shape.vocabulary);
+  return 2.0 *
+         (shape.layers * (per_layer * n + attention) + static_cast<double>(shape.hidden) * shape.vocabulary);
 }
 
 void run_prefill(const Options& options) {
   const ModelFile model(find_model(options.model));
   if (options.tokens > model.shape().context) {
-    throw InputError("--tokens", fmt::format("{} tokens do not fit into the context of {}", options.tokens, model.shape().context));
+    throw InputError("--tokens", fmt::format("{} tokens do not fit into the context of {}", options.tokens,
+                                             model.shape().context));
   }
   const Transformer transformer = model.load();
   std::mt19937 random(static_cast<std::mt19937::result_type>(options.common.seed));
   std::vector<int32_t> ids;
-  for (int i = 0; i < options.tokens; ++i) ids.push_back(static_cast<int32_t>(random() % static_cast<uint32_t>(model.shape().vocabulary)));
+  for (int i = 0; i < options.tokens; ++i)
+    ids.push_back(static_cast<int32_t>(random() % static_cast<uint32_t>(model.shape().vocabulary)));
   constexpr size_t gemm_size = 2048;
   prefill_seconds(transformer, ids);  // warm-up
   std::vector<double> prefills;
@@ -94,28 +97,47 @@ void run_prefill(const Options& options) {
   const int threads = omp_get_max_threads();
   if (options.common.json) {
     print_json({{"rows",
-                 {{{"name", "prefill"}, {"model", model.shape().name}, {"codec", "f32"}, {"compute", "f32"}, {"target", target},
-                   {"threads", threads}, {"tokens", options.tokens}, {"repeats", options.repeats}, {"seconds_median", seconds},
-                   {"tokens_per_second", tokens_per_second}, {"gflop_per_s", rate}, {"limit", limit}, {"ratio", rate / limit}}}}});
+                 {{{"name", "prefill"},
+                   {"model", model.shape().name},
+                   {"codec", "f32"},
+                   {"compute", "f32"},
+                   {"target", target},
+                   {"threads", threads},
+                   {"tokens", options.tokens},
+                   {"repeats", options.repeats},
+                   {"seconds_median", seconds},
+                   {"tokens_per_second", tokens_per_second},
+                   {"gflop_per_s", rate},
+                   {"limit", limit},
+                   {"ratio", rate / limit}}}}});
     return;
   }
-  fmt::print("prefill of {} tokens, {}, f32, {} threads, target {}: median of {}: {:.3f} s, {:.0f} tokens/s\n", options.tokens,
-             model.shape().name, threads, target, options.repeats, seconds, tokens_per_second);
-  fmt::print("{:.1f} GFLOP/s of the {:.1f} that oneDNN reaches on a {} x {} product in the same run: {:.0f} %\n", rate, limit, gemm_size,
-             gemm_size, 100.0 * rate / limit);
+  fmt::print(
+      "prefill of {} tokens, {}, f32, {} threads, target {}: median of {}: {:.3f} s, {:.0f} tokens/s\n",
+      options.tokens, model.shape().name, threads, target, options.repeats, seconds, tokens_per_second);
+  fmt::print(
+      "{:.1f} GFLOP/s of the {:.1f} that oneDNN reaches on a {} x {} product in the same run: {:.0f} %\n",
+      rate, limit, gemm_size, gemm_size, 100.0 * rate / limit);
 }
 
 }  // namespace
 
 void add_bench(CLI::App& app) {
-  CLI::App* bench = add_command(app, "bench", "our speed against the machine's own limit, measured in the same run",
-                                "razorscope bench prefill --model smollm2-135m --tokens 512");
+  CLI::App* bench =
+      add_command(app, "bench", "our speed against the machine's own limit, measured in the same run",
+                  "razorscope bench prefill --model smollm2-135m --tokens 512");
   bench->require_subcommand(1);
   const auto options = std::make_shared<Options>();
-  CLI::App* command = add_command(*bench, "prefill", "exact prefill, LM head for the last token only", "razorscope bench prefill --tokens 512 --threads 1");
-  command->add_option("--model", options->model, "GGUF file, or smollm2-135m or tiny-alibi")->capture_default_str();
-  command->add_option("--tokens", options->tokens, "random tokens to prefill")->capture_default_str()->check(CLI::PositiveNumber);
-  command->add_option("--repeats", options->repeats, "runs; the median counts")->capture_default_str()->check(CLI::Range(1, 1000));
+  CLI::App* command = add_command(*bench, "prefill", "exact prefill, LM head for the last token only",
+                                  "razorscope bench prefill --tokens 512 --threads 1");
+  command->add_option("--model", options->model, "GGUF file, or smollm2-135m or tiny-alibi")
+      ->capture_default_str();
+  command->add_option("--tokens", options->tokens, "random tokens to prefill")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  command->add_option("--repeats", options->repeats, "runs; the median counts")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000));
   add_common_options(*command, options->common, true);
   command->callback([options] {
     apply_common_options(options->common);

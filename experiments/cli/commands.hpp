@@ -4,8 +4,8 @@
 
 namespace razorscope::cli {
 
-/// Each adds one subcommand, whose callback does the work. A new subcommand is a file that defines one of these, and a
-/// line in main.cpp.
+/// Each adds one subcommand, whose callback does the work. A new subcommand is a file that defines one of
+/// these, and a line in main.cpp.
 void add_inspect(CLI::App& app);
 void add_tokenize(CLI::App& app);
 void add_logits(CLI::App& app);

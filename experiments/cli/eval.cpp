@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-
 #include <nlohmann/json.hpp>
 
 #include "experiments/cli/commands.hpp"
@@ -7,9 +6,9 @@
 #include "experiments/store/policy_label.hpp"
 #include "models/base/error.hpp"
 #include "models/base/machine.hpp"
-#include "sim/equal_bytes.hpp"
 #include "sim/closed_loop/evaluate.hpp"
 #include "sim/closed_loop/weight_bounds.hpp"
+#include "sim/equal_bytes.hpp"
 #include "sim/probe/probe.hpp"
 
 namespace razorscope::cli {
@@ -25,8 +24,12 @@ struct Options {
   std::string equal_bytes;
 };
 
-nlohmann::json low(const Estimate& estimate) { return estimate.interval ? nlohmann::json(estimate.interval->low) : nlohmann::json(); }
-nlohmann::json high(const Estimate& estimate) { return estimate.interval ? nlohmann::json(estimate.interval->high) : nlohmann::json(); }
+nlohmann::json low(const Estimate& estimate) {
+  return estimate.interval ? nlohmann::json(estimate.interval->low) : nlohmann::json();
+}
+nlohmann::json high(const Estimate& estimate) {
+  return estimate.interval ? nlohmann::json(estimate.interval->high) : nlohmann::json();
+}
 
 nlohmann::json result_json(const EvaluationResult& result) {
   return {{"policy", result.policy},
@@ -55,18 +58,22 @@ std::string interval_text(const Estimate& estimate) {
 }
 
 void print_table(const Evaluation& evaluation, const Options& options, const Shape& shape) {
-  fmt::print("{}, prefix {} tokens, {} steps, {} text(s): n = {} scored rows; 95 % bootstrap over {} {}\n", shape.name, options.prefix,
-             options.steps, options.texts.size(), evaluation.rows, evaluation.units,
-             options.texts.size() == 1 ? "blocks of 32 steps" : "texts");
+  fmt::print("{}, prefix {} tokens, {} steps, {} text(s): n = {} scored rows; 95 % bootstrap over {} {}\n",
+             shape.name, options.prefix, options.steps, options.texts.size(), evaluation.rows,
+             evaluation.units, options.texts.size() == 1 ? "blocks of 32 steps" : "texts");
   fmt::print("full+f32: NLL {:.4f} {}\n\n", evaluation.full_nll.mean, interval_text(evaluation.full_nll));
-  fmt::print("{:<52}  {:>8}  {:>8}  {:>19}  {:>8}  {:>19}  {:>6}\n", "policy", "MiB", "NLL-full", "95 %", "KL", "95 %", "top-1");
+  fmt::print("{:<52}  {:>8}  {:>8}  {:>19}  {:>8}  {:>19}  {:>6}\n", "policy", "MiB", "NLL-full", "95 %",
+             "KL", "95 %", "top-1");
   for (const EvaluationResult& result : evaluation.policies) {
-    fmt::print("{:<52}  {:>8.3f}  {:>+8.4f}  {:>19}  {:>8.4f}  {:>19}  {:>6.3f}\n", policy_label(result.policy),
-               static_cast<double>(result.compressed.physical()) / 1048576.0, result.nll_difference.mean,
-               interval_text(result.nll_difference), result.kl_to_full.mean, interval_text(result.kl_to_full), result.top1_agreement);
+    fmt::print("{:<52}  {:>8.3f}  {:>+8.4f}  {:>19}  {:>8.4f}  {:>19}  {:>6.3f}\n",
+               policy_label(result.policy), static_cast<double>(result.compressed.physical()) / 1048576.0,
+               result.nll_difference.mean, interval_text(result.nll_difference), result.kl_to_full.mean,
+               interval_text(result.kl_to_full), result.top1_agreement);
   }
-  fmt::print("\nMiB: physical bytes right after the prefix was compressed. NLL-full: nats a token above full+f32, paired. KL(full || policy) of\n"
-             "the next token's distribution, nats. top-1: share of rows whose most likely token is full+f32's.\n");
+  fmt::print(
+      "\nMiB: physical bytes right after the prefix was compressed. NLL-full: nats a token above full+f32, "
+      "paired. KL(full || policy) of\n"
+      "the next token's distribution, nats. top-1: share of rows whose most likely token is full+f32's.\n");
 }
 
 void run(const Options& options) {
@@ -102,8 +109,8 @@ void run(const Options& options) {
   if (!options.equal_bytes.empty()) {
     const SelectionContext context{
         .shape = model.shape(), .prefix = options.prefix, .probe = request.probe, .bounds = request.bounds};
-    request.policies =
-        solve_equal_bytes(context, request.policies, equal_bytes_target(options.equal_bytes, full_f16_bytes(context)));
+    request.policies = solve_equal_bytes(context, request.policies,
+                                         equal_bytes_target(options.equal_bytes, full_f16_bytes(context)));
   }
   const Evaluation evaluation = evaluate(transformer, request, *progress);
   if (!options.common.json) {
@@ -124,15 +131,27 @@ void run(const Options& options) {
 
 void add_eval(CLI::App& app) {
   const auto options = std::make_shared<Options>();
-  CLI::App* command = add_command(app, "eval", "closed loop: the model decodes teacher-forced under each policy; NLL, KL to full, agreement, bytes",
-                                  "razorscope eval --model smollm2-135m --text experiments/texts/harbour.txt --prefix 1536 --steps 256 --policies "
-                                  "\"full;window:recent=508;razor:recent=252\"");
+  CLI::App* command = add_command(
+      app, "eval",
+      "closed loop: the model decodes teacher-forced under each policy; NLL, KL to full, agreement, bytes",
+      "razorscope eval --model smollm2-135m --text experiments/texts/harbour.txt --prefix 1536 --steps 256 "
+      "--policies "
+      "\"full;window:recent=508;razor:recent=252\"");
   command->add_option("--model", options->model, "GGUF file, or smollm2-135m or tiny-alibi")->required();
-  command->add_option("--text", options->texts, "UTF-8 text file; several are evaluated together")->required();
-  command->add_option("--prefix", options->prefix, "tokens that are computed exactly, then compressed")->required()->check(CLI::PositiveNumber);
-  command->add_option("--steps", options->steps, "teacher-forced steps after the prefix that are scored")->required()->check(CLI::PositiveNumber);
-  command->add_option("--policies", options->policies, "policies separated by ';' (see `razorscope policies`)")->required();
-  command->add_option("--equal-bytes", options->equal_bytes, "size every policy to the same physical bytes: a fraction of full+f16 (0.3) or bytes (8MiB)");
+  command->add_option("--text", options->texts, "UTF-8 text file; several are evaluated together")
+      ->required();
+  command->add_option("--prefix", options->prefix, "tokens that are computed exactly, then compressed")
+      ->required()
+      ->check(CLI::PositiveNumber);
+  command->add_option("--steps", options->steps, "teacher-forced steps after the prefix that are scored")
+      ->required()
+      ->check(CLI::PositiveNumber);
+  command
+      ->add_option("--policies", options->policies, "policies separated by ';' (see `razorscope policies`)")
+      ->required();
+  command->add_option(
+      "--equal-bytes", options->equal_bytes,
+      "size every policy to the same physical bytes: a fraction of full+f16 (0.3) or bytes (8MiB)");
   add_common_options(*command, options->common, true);
   command->callback([options] {
     apply_common_options(options->common);

@@ -1,7 +1,6 @@
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
+#include <fmt/format.h>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -42,7 +41,8 @@ class LogitsReader final : public ForwardObserver {
 #pragma omp parallel for schedule(static)
     for (int r = 0; r < rows; ++r) {
       const auto position = static_cast<size_t>(first_position + r);
-      if (position + 1 < ids_.size()) losses[static_cast<size_t>(r)] = nll(logits + row_offset(r), ids_[position + 1]);
+      if (position + 1 < ids_.size())
+        losses[static_cast<size_t>(r)] = nll(logits + row_offset(r), ids_[position + 1]);
     }
     nll_sum_ = std::accumulate(losses.begin(), losses.end(), nll_sum_);
     for (int r = 0; r < rows; ++r) {
@@ -71,7 +71,8 @@ class LogitsReader final : public ForwardObserver {
     std::partial_sort(order.begin(), order.begin() + count, order.end(),
                       [&](int32_t a, int32_t b) { return row[a] != row[b] ? row[a] > row[b] : a < b; });
     std::vector<ScoredToken> out;
-    for (ptrdiff_t i = 0; i < count; ++i) out.push_back({order[static_cast<size_t>(i)], row[order[static_cast<size_t>(i)]]});
+    for (ptrdiff_t i = 0; i < count; ++i)
+      out.push_back({order[static_cast<size_t>(i)], row[order[static_cast<size_t>(i)]]});
     return out;
   }
 
@@ -89,18 +90,22 @@ void print_result(const Options& options, const ModelFile& model, const LogitsRe
       nlohmann::json& list = at[fmt::to_string(position)] = nlohmann::json::array();
       for (const ScoredToken& token : best) list.push_back({{"id", token.id}, {"logit", token.logit}});
     }
-    print_json({{"tokens", tokens}, {"mean_nll", reader.mean_nll()}, {"perplexity", std::exp(reader.mean_nll())}, {"at", at}});
+    print_json({{"tokens", tokens},
+                {"mean_nll", reader.mean_nll()},
+                {"perplexity", std::exp(reader.mean_nll())},
+                {"at", at}});
     return;
   }
-  fmt::print("mean NLL {:.6f} nats, perplexity {:.4f} (n = {} targets, full cache in f32)\n", reader.mean_nll(),
-             std::exp(reader.mean_nll()), tokens - 1);
+  fmt::print("mean NLL {:.6f} nats, perplexity {:.4f} (n = {} targets, full cache in f32)\n",
+             reader.mean_nll(), std::exp(reader.mean_nll()), tokens - 1);
   if (reader.best_tokens().empty()) return;
   std::optional<Tokenizer> tokenizer;
   if (!options.source.text_file.empty()) tokenizer.emplace(model.tokenizer());
   for (const auto& [position, best] : reader.best_tokens()) {
     fmt::print("after position {}:\n", position);
     for (const ScoredToken& token : best) {
-      fmt::print("  {:>8}  {:>9.4f}  {}\n", token.id, token.logit, tokenizer ? tokenizer->piece(token.id) : "");
+      fmt::print("  {:>8}  {:>9.4f}  {}\n", token.id, token.logit,
+                 tokenizer ? tokenizer->piece(token.id) : "");
     }
   }
 }
@@ -108,11 +113,14 @@ void print_result(const Options& options, const ModelFile& model, const LogitsRe
 void run(const Options& options) {
   const ModelFile model(find_model(options.model));
   const LoadedTokens loaded = load_tokens(options.source, model, options.tokens);
-  if (loaded.ids.size() < 2) throw InputError("--tokens", "at least 2 tokens are needed: each predicts the next");
-  const std::vector<int> at = options.at.empty() ? std::vector<int>() : parse_integer_list("--at", options.at);
+  if (loaded.ids.size() < 2)
+    throw InputError("--tokens", "at least 2 tokens are needed: each predicts the next");
+  const std::vector<int> at =
+      options.at.empty() ? std::vector<int>() : parse_integer_list("--at", options.at);
   for (const int position : at) {
     if (position < 0 || static_cast<size_t>(position) >= loaded.ids.size()) {
-      throw InputError("--at", fmt::format("position {} is out of range; allowed: 0 to {}", position, loaded.ids.size() - 1));
+      throw InputError("--at", fmt::format("position {} is out of range; allowed: 0 to {}", position,
+                                           loaded.ids.size() - 1));
     }
   }
   const Transformer transformer = model.load();
@@ -132,12 +140,17 @@ void run(const Options& options) {
 
 void add_logits(CLI::App& app) {
   const auto options = std::make_shared<Options>();
-  CLI::App* command = add_command(app, "logits", "mean NLL and perplexity of a text, and the best next tokens at chosen positions",
-                                  "razorscope logits --model smollm2-135m --text experiments/texts/harbour.txt --tokens 512 --at 100,500");
+  CLI::App* command = add_command(
+      app, "logits", "mean NLL and perplexity of a text, and the best next tokens at chosen positions",
+      "razorscope logits --model smollm2-135m --text experiments/texts/harbour.txt --tokens 512 --at "
+      "100,500");
   command->add_option("--model", options->model, "GGUF file, or smollm2-135m or tiny-alibi")->required();
   add_token_source(*command, options->source);
-  command->add_option("--tokens", options->tokens, "how many tokens, BOS included; default: the whole text")->check(CLI::PositiveNumber);
-  command->add_option("--top", options->top, "how many next tokens to list")->capture_default_str()->check(CLI::PositiveNumber);
+  command->add_option("--tokens", options->tokens, "how many tokens, BOS included; default: the whole text")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--top", options->top, "how many next tokens to list")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
   command->add_option("--at", options->at, "positions, from 0, such as 100,500: the row after that id");
   add_common_options(*command, options->common);
   command->callback([options] {

@@ -1,8 +1,7 @@
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <fmt/format.h>
 #include <new>
 
 #include "experiments/cli/commands.hpp"
@@ -20,13 +19,17 @@ int report(int code, const char* problem) {
 
 int run(int argc, char** argv) {
   namespace cli = razorscope::cli;
-  CLI::App app("razorscope measures what KV cache policies cost in error and save in bytes, on your own model and text.");
+  CLI::App app(
+      "razorscope measures what KV cache policies cost in error and save in bytes, on your own model and "
+      "text.");
   app.name("razorscope");
   app.require_subcommand(1);
   app.set_version_flag("--version", std::string(RAZORSCOPE_VERSION));
-  app.footer("Start with:  razorscope inspect smollm2-135m\n"
-             "             razorscope policies\n"
-             "Each subcommand explains itself with --help. Exit codes: 0 done, 1 failed, 2 bad usage or input, 130 interrupted.");
+  app.footer(
+      "Start with:  razorscope inspect smollm2-135m\n"
+      "             razorscope policies\n"
+      "Each subcommand explains itself with --help. Exit codes: 0 done, 1 failed, 2 bad usage or input, 130 "
+      "interrupted.");
   cli::add_inspect(app);
   cli::add_tokenize(app);
   cli::add_logits(app);
@@ -62,8 +65,8 @@ int main(int argc, char** argv) {
     return report(bad_input, problem.what());
   } catch (const razorscope::Interrupted& problem) {
     report(interrupted, problem.what());
-    // Everything of ours is unwound by now. oneDNN's static destructors are left out: interrupted between two products of
-    // a long prefill, those of 2.6 have been seen to end in "free(): invalid next size".
+    // Everything of ours is unwound by now. oneDNN's static destructors are left out: interrupted between two
+    // products of a long prefill, those of 2.6 have been seen to end in "free(): invalid next size".
     std::fflush(nullptr);
     std::_Exit(interrupted);
   } catch (const std::bad_alloc&) {

@@ -1,12 +1,11 @@
 #include "experiments/cli/options.hpp"
 
-#include <fmt/format.h>
-#include <omp.h>
-
 #include <charconv>
 #include <cstdio>
+#include <fmt/format.h>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <omp.h>
 
 #include "models/base/error.hpp"
 #include "models/base/mapped_file.hpp"
@@ -15,7 +14,8 @@
 
 namespace razorscope::cli {
 
-CLI::App* add_command(CLI::App& app, const std::string& name, const std::string& description, const std::string& example) {
+CLI::App* add_command(CLI::App& app, const std::string& name, const std::string& description,
+                      const std::string& example) {
   CLI::App* command = app.add_subcommand(name, description);
   command->footer("Example:\n  " + example);
   return command;
@@ -24,8 +24,10 @@ CLI::App* add_command(CLI::App& app, const std::string& name, const std::string&
 void add_common_options(CLI::App& command, CommonOptions& options, bool with_seed) {
   command.add_flag("--json", options.json, "one JSON document on stdout, nothing else");
   command.add_option("--threads", options.threads, "threads; 0 = all cores")->check(CLI::Range(0, 1024));
-  command.add_option("--target", options.target, "kernels: scalar, avx2, avx512; default the best that runs here");
-  if (with_seed) command.add_option("--seed", options.seed, "seed of everything random")->capture_default_str();
+  command.add_option("--target", options.target,
+                     "kernels: scalar, avx2, avx512; default the best that runs here");
+  if (with_seed)
+    command.add_option("--seed", options.seed, "seed of everything random")->capture_default_str();
 }
 
 void apply_common_options(const CommonOptions& options) {
@@ -34,8 +36,10 @@ void apply_common_options(const CommonOptions& options) {
 }
 
 void add_token_source(CLI::App& command, TokenSource& source) {
-  CLI::Option* text = command.add_option("--text", source.text_file, "UTF-8 text file; the model's BOS is put before it");
-  CLI::Option* ids = command.add_option("--ids", source.ids_file, "file of token ids separated by white space, used as they are");
+  CLI::Option* text =
+      command.add_option("--text", source.text_file, "UTF-8 text file; the model's BOS is put before it");
+  CLI::Option* ids = command.add_option("--ids", source.ids_file,
+                                        "file of token ids separated by white space, used as they are");
   text->excludes(ids);
 }
 
@@ -55,8 +59,9 @@ std::vector<int32_t> read_ids_file(const std::filesystem::path& path) {
     int32_t id = -1;
     const auto [stop, error] = std::from_chars(text.data() + at, text.data() + end, id);
     if (error != std::errc() || stop != text.data() + end || id < 0) {
-      throw InputError(path.string(), fmt::format("line {}", line),
-                       fmt::format("'{}' is not a token id", text.substr(at, std::min<size_t>(end - at, 40))));
+      throw InputError(
+          path.string(), fmt::format("line {}", line),
+          fmt::format("'{}' is not a token id", text.substr(at, std::min<size_t>(end - at, 40))));
     }
     ids.push_back(id);
     at = end;
@@ -82,18 +87,20 @@ LoadedTokens load_tokens(const TokenSource& source, const ModelFile& model, int 
   }
   for (const int32_t id : loaded.ids) {
     if (id >= model.shape().vocabulary) {
-      throw InputError(file, fmt::format("token id {} is outside the vocabulary of {} entries", id, model.shape().vocabulary));
+      throw InputError(file, fmt::format("token id {} is outside the vocabulary of {} entries", id,
+                                         model.shape().vocabulary));
     }
   }
   if (wanted > 0) {
     if (loaded.ids.size() < static_cast<size_t>(wanted)) {
-      throw InputError(file, fmt::format("holds {} tokens (BOS included), but --tokens asks for {}", loaded.ids.size(), wanted));
+      throw InputError(file, fmt::format("holds {} tokens (BOS included), but --tokens asks for {}",
+                                         loaded.ids.size(), wanted));
     }
     loaded.ids.resize(static_cast<size_t>(wanted));
   }
   if (loaded.ids.size() > static_cast<size_t>(model.shape().context)) {
-    throw InputError("--tokens", fmt::format("{} tokens do not fit into the context of {}, which is {}", loaded.ids.size(),
-                                             model.shape().name, model.shape().context));
+    throw InputError("--tokens", fmt::format("{} tokens do not fit into the context of {}, which is {}",
+                                             loaded.ids.size(), model.shape().name, model.shape().context));
   }
   return loaded;
 }
@@ -105,7 +112,8 @@ std::vector<int> parse_integer_list(const std::string& option, const std::string
     int value = 0;
     const auto [stop, error] = std::from_chars(text.data() + at, text.data() + end, value);
     if (error != std::errc() || stop != text.data() + end) {
-      throw InputError(option, fmt::format("'{}' is not an integer; a list is written 100,500", text.substr(at, end - at)));
+      throw InputError(option, fmt::format("'{}' is not an integer; a list is written 100,500",
+                                           text.substr(at, end - at)));
     }
     values.push_back(value);
     at = end + 1;
@@ -114,7 +122,9 @@ std::vector<int> parse_integer_list(const std::string& option, const std::string
 }
 
 void add_database_option(CLI::App& command, std::string& db) {
-  command.add_option("--db", db, "results database (SQLite); default: razorscope/results.db in $XDG_DATA_HOME or ~/.local/share");
+  command.add_option(
+      "--db", db,
+      "results database (SQLite); default: razorscope/results.db in $XDG_DATA_HOME or ~/.local/share");
 }
 
 std::filesystem::path results_database(const std::string& db) {
@@ -130,9 +140,12 @@ size_t equal_bytes_target(const std::string& text, size_t full_bytes) {
     throw InputError("--equal-bytes", problem.what());
   }
   switch (budget.unit) {
-    case Budget::Unit::bytes: return static_cast<size_t>(budget.amount);
-    case Budget::Unit::fraction: return static_cast<size_t>(budget.amount * static_cast<double>(full_bytes));
-    case Budget::Unit::tokens: break;
+    case Budget::Unit::bytes:
+      return static_cast<size_t>(budget.amount);
+    case Budget::Unit::fraction:
+      return static_cast<size_t>(budget.amount * static_cast<double>(full_bytes));
+    case Budget::Unit::tokens:
+      break;
   }
   return static_cast<size_t>(budget.amount);  // a plain number is bytes here
 }
@@ -141,8 +154,9 @@ std::string command_line() {
   std::ifstream in("/proc/self/cmdline", std::ios::binary);
   std::string line;
   for (std::string word; std::getline(in, word, '\0');) {
-    const bool plain = !word.empty() && word.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                                               "-_./=:,+@%") == std::string::npos;
+    const bool plain = !word.empty() && word.find_first_not_of(
+                                            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                            "-_./=:,+@%") == std::string::npos;
     if (!line.empty()) line += ' ';
     if (plain) {
       line += word;

@@ -28,9 +28,11 @@ void add_common_options(CLI::App& command, CommonOptions& options, bool with_see
 void apply_common_options(const CommonOptions& options);
 
 /// Adds a subcommand with a help text that ends in an example.
-CLI::App* add_command(CLI::App& app, const std::string& name, const std::string& description, const std::string& example);
+CLI::App* add_command(CLI::App& app, const std::string& name, const std::string& description,
+                      const std::string& example);
 
-/// Where a command's tokens come from: a text file with the model's BOS before it, or a file of ids as they are.
+/// Where a command's tokens come from: a text file with the model's BOS before it, or a file of ids as they
+/// are.
 struct TokenSource {
   std::string text_file;
   std::string ids_file;
@@ -42,8 +44,8 @@ struct LoadedTokens {
   std::string text;  // "" where ids were given
   int32_t bos = -1;  // the first id, where it was put there
 };
-/// The first `wanted` tokens (all of them where it is 0). InputError where there are fewer. The model's tokenizer is
-/// touched only if a text must be tokenised, since a model may lack a usable one.
+/// The first `wanted` tokens (all of them where it is 0). InputError where there are fewer. The model's
+/// tokenizer is touched only if a text must be tokenised, since a model may lack a usable one.
 LoadedTokens load_tokens(const TokenSource& source, const ModelFile& model, int wanted);
 
 /// Integers separated by white space. InputError with line and word where one is not.
@@ -57,7 +59,8 @@ void add_database_option(CLI::App& command, std::string& db);
 /// What --db names, else ${XDG_DATA_HOME:-~/.local/share}/razorscope/results.db.
 std::filesystem::path results_database(const std::string& db);
 
-/// Bytes that --equal-bytes asks for: a fraction of `full_bytes` (with a decimal point), or bytes (with or without a unit).
+/// Bytes that --equal-bytes asks for: a fraction of `full_bytes` (with a decimal point), or bytes (with or
+/// without a unit).
 size_t equal_bytes_target(const std::string& text, size_t full_bytes);
 
 /// The words that this process was started with, quoted for a shell.
@@ -66,8 +69,8 @@ std::string command_line();
 /// Prints one JSON document and a newline on stdout.
 void print_json(const nlohmann::json& document);
 
-/// Progress on stderr: a line that redraws itself on a terminal, a line every 10 s otherwise; nothing for what takes
-/// less than two seconds. Throws Interrupted once SIGINT or SIGTERM has come.
+/// Progress on stderr: a line that redraws itself on a terminal, a line every 10 s otherwise; nothing for
+/// what takes less than two seconds. Throws Interrupted once SIGINT or SIGTERM has come.
 std::unique_ptr<Progress> terminal_progress();
 /// Makes SIGINT and SIGTERM end the program through Interrupted.
 void install_interrupt_handler();

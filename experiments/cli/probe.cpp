@@ -1,7 +1,6 @@
 #include "sim/probe/probe.hpp"
 
 #include <fmt/format.h>
-
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -47,10 +46,12 @@ HeadScores measure(const Options& options, const ModelFile& model, bool block_gi
     bos = tokenizer.bos();
     const int fitting = (model.shape().context - (bos >= 0 ? 1 : 0)) / options.repeats;
     // A block that was asked for and does not fit is an error, which run_probe words; the default is cut.
-    block = random_block(tokenizer, block_given ? options.block : std::min(options.block, fitting), options.common.seed, options.source);
+    block = random_block(tokenizer, block_given ? options.block : std::min(options.block, fitting),
+                         options.common.seed, options.source);
   } else {
     block = read_ids_file(options.ids_file);
-    bos = static_cast<int32_t>(model.gguf().integer("tokenizer.ggml.bos_token_id", 0, model.shape().vocabulary - 1, -1));
+    bos = static_cast<int32_t>(
+        model.gguf().integer("tokenizer.ggml.bos_token_id", 0, model.shape().vocabulary - 1, -1));
   }
   const std::unique_ptr<Progress> progress = terminal_progress();
   HeadScores scores = run_probe(model.load(), block, options.repeats, bos, variant, *progress);
@@ -62,12 +63,13 @@ HeadScores measure(const Options& options, const ModelFile& model, bool block_gi
 }
 
 void print_text(const HeadScores& scores, const std::vector<HeadId>& retrieval, const std::string& choose) {
-  fmt::print("probe: {} tokens x {} repeats, {}, tokens from {}, seed {}\n", scores.block, scores.repeats, scores.variant,
-             scores.token_source, scores.seed);
+  fmt::print("probe: {} tokens x {} repeats, {}, tokens from {}, seed {}\n", scores.block, scores.repeats,
+             scores.variant, scores.token_source, scores.seed);
   const std::vector<double> echo = scores.kv_echo();
   const std::vector<double> induction = scores.kv_induction();
-  fmt::print("{} retrieval heads of {} KV heads (choose={}), best first:\n  layer  KV head  induction      echo\n", retrieval.size(),
-             induction.size(), choose);
+  fmt::print(
+      "{} retrieval heads of {} KV heads (choose={}), best first:\n  layer  KV head  induction      echo\n",
+      retrieval.size(), induction.size(), choose);
   const std::set<HeadId> chosen(retrieval.begin(), retrieval.end());
   for (const HeadId& head : rank_heads(scores)) {
     if (!chosen.contains(head)) continue;
@@ -86,7 +88,10 @@ void print_result(const Options& options, const HeadScores& scores) {
     nlohmann::json out = nlohmann::json::array();
     for (size_t i = 0; i < echo.size(); ++i) {
       const auto index = static_cast<int>(i);
-      out.push_back({{"layer", index / heads}, {"head", index % heads}, {"echo", echo[i]}, {"induction", induction[i]}});
+      out.push_back({{"layer", index / heads},
+                     {"head", index % heads},
+                     {"echo", echo[i]},
+                     {"induction", induction[i]}});
     }
     return out;
   };
@@ -105,18 +110,33 @@ void print_result(const Options& options, const HeadScores& scores) {
 
 void add_probe(CLI::App& app) {
   const auto options = std::make_shared<Options>();
-  CLI::App* command = add_command(app, "probe", "echo and induction score of every head, and the retrieval heads",
-                                  "razorscope probe --model smollm2-135m --block 200 --repeats 4");
+  CLI::App* command =
+      add_command(app, "probe", "echo and induction score of every head, and the retrieval heads",
+                  "razorscope probe --model smollm2-135m --block 200 --repeats 4");
   command->add_option("--model", options->model, "GGUF file, or smollm2-135m or tiny-alibi")->required();
-  CLI::Option* block = command->add_option("--block", options->block, "random tokens in the block that is repeated; cut to the context unless given")
-                           ->capture_default_str()
-                           ->check(CLI::PositiveNumber);
-  command->add_option("--repeats", options->repeats, "copies of the block that the model reads")->capture_default_str()->check(CLI::PositiveNumber);
-  CLI::Option* ids = command->add_option("--ids", options->ids_file, "the block's token ids, without BOS, instead of random ones");
+  CLI::Option* block =
+      command
+          ->add_option("--block", options->block,
+                       "random tokens in the block that is repeated; cut to the context unless given")
+          ->capture_default_str()
+          ->check(CLI::PositiveNumber);
+  command->add_option("--repeats", options->repeats, "copies of the block that the model reads")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  CLI::Option* ids = command->add_option("--ids", options->ids_file,
+                                         "the block's token ids, without BOS, instead of random ones");
   ids->excludes(block);
-  command->add_option("--source", options->source, "random tokens from: vocabulary (all normal ids) or range (10000 to 12500)")->capture_default_str();
-  command->add_option("--variant", options->variant, "sum-prior (all earlier occurrences) or last-prior (the latest)")->capture_default_str();
-  command->add_option("--choose", options->choose, "retrieval heads: paper (14 % + 1 %), threshold (0.1), gap")->capture_default_str();
+  command
+      ->add_option("--source", options->source,
+                   "random tokens from: vocabulary (all normal ids) or range (10000 to 12500)")
+      ->capture_default_str();
+  command
+      ->add_option("--variant", options->variant,
+                   "sum-prior (all earlier occurrences) or last-prior (the latest)")
+      ->capture_default_str();
+  command
+      ->add_option("--choose", options->choose, "retrieval heads: paper (14 % + 1 %), threshold (0.1), gap")
+      ->capture_default_str();
   add_common_options(*command, options->common, true);
   command->callback([options, block] {
     apply_common_options(options->common);

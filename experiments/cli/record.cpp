@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-
 #include <nlohmann/json.hpp>
 
 #include "experiments/cli/commands.hpp"
@@ -64,15 +63,19 @@ void announce(const Options& options, const ModelFile& model, size_t tokens, Tra
   const Shape& shape = model.shape();
   const auto rows = std::min<size_t>(tokens, prefill_chunk);
   const size_t activations = rows * sizeof(float) *
-                             static_cast<size_t>(3 * shape.hidden + 2 * shape.query_width() + 2 * shape.kv_width() + 3 * shape.feed_forward);
+                             static_cast<size_t>(3 * shape.hidden + 2 * shape.query_width() +
+                                                 2 * shape.kv_width() + 3 * shape.feed_forward);
   const auto cache = static_cast<size_t>(shape.kv_bytes_per_token(32.0)) * tokens;
   const size_t memory = model.weight_bytes() + cache + activations;
   refuse_beyond_memory("record", "weights, cache and activations", memory);
   const auto file = static_cast<double>(TraceRecorder::file_bytes(shape, tokens, dtype));
-  const double flops = 2.0 * static_cast<double>(model.weight_bytes()) / sizeof(float) * static_cast<double>(tokens);
-  constexpr double assumed_flops_per_second = 1e11;  // two cores with AVX-512; the progress line shows the real rate
-  fmt::print(stderr, "record: {} tokens of {}, about {} of memory, a trace of {}, about {:.0f} s\n", tokens, shape.name,
-             format_bytes(static_cast<double>(memory)), format_bytes(file), 1.0 + flops / assumed_flops_per_second);
+  const double flops =
+      2.0 * static_cast<double>(model.weight_bytes()) / sizeof(float) * static_cast<double>(tokens);
+  constexpr double assumed_flops_per_second =
+      1e11;  // two cores with AVX-512; the progress line shows the real rate
+  fmt::print(stderr, "record: {} tokens of {}, about {} of memory, a trace of {}, about {:.0f} s\n", tokens,
+             shape.name, format_bytes(static_cast<double>(memory)), format_bytes(file),
+             1.0 + flops / assumed_flops_per_second);
   std::error_code unknown;
   const std::filesystem::file_status target = std::filesystem::status(options.out, unknown);
   if (options.out.empty() || (std::filesystem::exists(target) && !std::filesystem::is_regular_file(target))) {
@@ -83,8 +86,9 @@ void announce(const Options& options, const ModelFile& model, size_t tokens, Tra
   const std::filesystem::space_info space = std::filesystem::space(folder, problem);
   if (problem) throw InputError("--out", fmt::format("{}: {}", folder.string(), problem.message()));
   if (static_cast<double>(space.available) < file) {
-    throw InputError("--out", fmt::format("the trace takes {}, but {} has only {} free", format_bytes(file), folder.string(),
-                                          format_bytes(static_cast<double>(space.available))));
+    throw InputError("--out",
+                     fmt::format("the trace takes {}, but {} has only {} free", format_bytes(file),
+                                 folder.string(), format_bytes(static_cast<double>(space.available))));
   }
 }
 
@@ -97,7 +101,8 @@ void run(const Options& options) {
   const std::unique_ptr<Progress> progress = terminal_progress();
   TraceOrigin origin = describe(options, model, loaded);
   if (!options.no_probe) origin.probe = run_default_probe(transformer, model.tokenizer(), *progress);
-  if (model.shape().position == PositionScheme::alibi) origin.score_bounds = weight_score_bounds(model.shape(), transformer.weights());
+  if (model.shape().position == PositionScheme::alibi)
+    origin.score_bounds = weight_score_bounds(model.shape(), transformer.weights());
   TraceRecorder recorder(options.out, transformer, loaded.ids, origin, dtype);
   ExactMemory memory(model.shape(), static_cast<int>(loaded.ids.size()));
   SequenceInput sequence;
@@ -108,7 +113,10 @@ void run(const Options& options) {
   recorder.commit();
   const auto bytes = std::filesystem::file_size(options.out);
   if (options.common.json) {
-    print_json({{"trace", options.out}, {"tokens", loaded.ids.size()}, {"bytes", bytes}, {"probe", origin.probe.has_value()}});
+    print_json({{"trace", options.out},
+                {"tokens", loaded.ids.size()},
+                {"bytes", bytes},
+                {"probe", origin.probe.has_value()}});
   } else {
     fmt::print("{}: {} tokens, {} layers, {}{}\n", options.out, loaded.ids.size(), model.shape().layers,
                format_bytes(static_cast<double>(bytes)), origin.probe ? ", with a probe's scores" : "");
@@ -119,14 +127,22 @@ void run(const Options& options) {
 
 void add_record(CLI::App& app) {
   const auto options = std::make_shared<Options>();
-  CLI::App* command = add_command(app, "record", "a trace: Q, K and V of every layer and head, from one exact forward pass",
-                                  "razorscope record --model smollm2-135m --text experiments/texts/harbour.txt --tokens 1600 --out trace.safetensors");
+  CLI::App* command =
+      add_command(app, "record", "a trace: Q, K and V of every layer and head, from one exact forward pass",
+                  "razorscope record --model smollm2-135m --text experiments/texts/harbour.txt --tokens 1600 "
+                  "--out trace.safetensors");
   command->add_option("--model", options->model, "GGUF file, or smollm2-135m or tiny-alibi")->required();
   add_token_source(*command, options->source);
-  command->add_option("--tokens", options->tokens, "how many tokens, BOS included; default: the whole text")->check(CLI::PositiveNumber);
-  command->add_option("--out", options->out, "the trace (safetensors); it appears under this name when it is complete")->required();
-  command->add_flag("--no-probe", options->no_probe, "leave out the probe: policies that need retrieval heads then ask for heads=FILE");
-  command->add_option("--dtype", options->dtype, "element type in the file: f32, f16, bf16")->capture_default_str();
+  command->add_option("--tokens", options->tokens, "how many tokens, BOS included; default: the whole text")
+      ->check(CLI::PositiveNumber);
+  command
+      ->add_option("--out", options->out,
+                   "the trace (safetensors); it appears under this name when it is complete")
+      ->required();
+  command->add_flag("--no-probe", options->no_probe,
+                    "leave out the probe: policies that need retrieval heads then ask for heads=FILE");
+  command->add_option("--dtype", options->dtype, "element type in the file: f32, f16, bf16")
+      ->capture_default_str();
   add_common_options(*command, options->common);
   command->callback([options] {
     apply_common_options(options->common);

@@ -1,8 +1,7 @@
 #include "sim/replay/replay.hpp"
 
-#include <fmt/format.h>
-
 #include <chrono>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "experiments/cli/commands.hpp"
@@ -30,32 +29,35 @@ struct Options {
 };
 
 nlohmann::json ledger_json(const ByteLedger& ledger) {
-  return {{"keys", ledger.keys},           {"values", ledger.values},         {"compensation", ledger.compensation},
-          {"positions", ledger.positions}, {"padding", ledger.padding},       {"nominal", ledger.nominal},
-          {"logical", ledger.logical()},   {"physical", ledger.physical()}};
+  return {
+      {"keys", ledger.keys},           {"values", ledger.values},      {"compensation", ledger.compensation},
+      {"positions", ledger.positions}, {"padding", ledger.padding},    {"nominal", ledger.nominal},
+      {"logical", ledger.logical()},   {"physical", ledger.physical()}};
 }
 
 nlohmann::json result_json(const ReplayResult& result, const Options& options) {
-  nlohmann::json out = {{"policy", result.policy},
-                        {"relative_error_mean", result.relative_error_mean},
-                        {"relative_error_p99", result.relative_error_p99},
-                        {"relative_error_max", result.relative_error_max},
-                        {"lost_mass_mean", result.lost_mass_mean},
-                        {"lost_mass_max", result.lost_mass_max},
-                        {"largest_dropped_weight", result.largest_dropped_weight},
-                        {"kl_mean", result.kl_mean},
-                        {"output_error_mean", result.output_error_mean ? nlohmann::json(*result.output_error_mean) : nlohmann::json()},
-                        {"bytes_nominal", result.compressed.nominal},
-                        {"bytes_logical", result.compressed.logical()},
-                        {"bytes_physical", result.compressed.physical()},
-                        {"bytes_physical_end", result.at_end.physical()},
-                        {"bytes_peak", result.peak_bytes},
-                        {"ledger", ledger_json(result.compressed)},
-                        {"ledger_end", ledger_json(result.at_end)},
-                        {"kept_tokens_mean", result.kept_tokens_mean},
-                        {"protected_heads", result.protected_heads},
-                        {"dropped_nothing", result.dropped_nothing},
-                        {"seconds", result.seconds}};
+  nlohmann::json out = {
+      {"policy", result.policy},
+      {"relative_error_mean", result.relative_error_mean},
+      {"relative_error_p99", result.relative_error_p99},
+      {"relative_error_max", result.relative_error_max},
+      {"lost_mass_mean", result.lost_mass_mean},
+      {"lost_mass_max", result.lost_mass_max},
+      {"largest_dropped_weight", result.largest_dropped_weight},
+      {"kl_mean", result.kl_mean},
+      {"output_error_mean",
+       result.output_error_mean ? nlohmann::json(*result.output_error_mean) : nlohmann::json()},
+      {"bytes_nominal", result.compressed.nominal},
+      {"bytes_logical", result.compressed.logical()},
+      {"bytes_physical", result.compressed.physical()},
+      {"bytes_physical_end", result.at_end.physical()},
+      {"bytes_peak", result.peak_bytes},
+      {"ledger", ledger_json(result.compressed)},
+      {"ledger_end", ledger_json(result.at_end)},
+      {"kept_tokens_mean", result.kept_tokens_mean},
+      {"protected_heads", result.protected_heads},
+      {"dropped_nothing", result.dropped_nothing},
+      {"seconds", result.seconds}};
   if (options.heads) {
     nlohmann::json& heads = out["heads"] = nlohmann::json::array();
     for (const HeadErrors& head : result.heads) {
@@ -75,8 +77,8 @@ nlohmann::json result_json(const ReplayResult& result, const Options& options) {
 }
 
 /// One record a policy, with what they share filled in from `shared`.
-std::vector<ReplayRecord> records_of(const std::vector<ReplayResult>& results, const std::vector<Policy>& policies,
-                                     const ReplayRecord& shared) {
+std::vector<ReplayRecord> records_of(const std::vector<ReplayResult>& results,
+                                     const std::vector<Policy>& policies, const ReplayRecord& shared) {
   std::vector<ReplayRecord> records(results.size(), shared);
   for (size_t i = 0; i < results.size(); ++i) {
     records[i].policy = policies[i];
@@ -91,7 +93,8 @@ void store_records(const std::filesystem::path& db, const std::vector<ReplayReco
   for (const ReplayRecord& record : records) store.add_replay(record);
 }
 
-void print_results(const Options& options, const ReplayRequest& request, const std::vector<ReplayRecord>& records, size_t full_bytes) {
+void print_results(const Options& options, const ReplayRequest& request,
+                   const std::vector<ReplayRecord>& records, size_t full_bytes) {
   if (options.common.json) {
     nlohmann::json rows = nlohmann::json::array();
     for (const ReplayRecord& record : records) rows.push_back(result_json(record.result, options));
@@ -141,13 +144,24 @@ void run(const Options& options) {
 
 void add_replay(CLI::App& app) {
   const auto options = std::make_shared<Options>();
-  CLI::App* command = add_command(app, "replay", "open loop: what each policy's attention loses against full+f32 on a trace, and its bytes",
-                                  "razorscope replay --trace trace.safetensors --prefix 1536 --steps 64 --policies \"full;window:recent=508;razor:recent=252\"");
-  command->add_option("--trace", options->trace, "a trace that `record` wrote, or one from PyTorch in the same format")->required();
-  command->add_option("--prefix", options->prefix, "tokens that are computed exactly, then compressed")->required();
+  CLI::App* command =
+      add_command(app, "replay",
+                  "open loop: what each policy's attention loses against full+f32 on a trace, and its bytes",
+                  "razorscope replay --trace trace.safetensors --prefix 1536 --steps 64 --policies "
+                  "\"full;window:recent=508;razor:recent=252\"");
+  command
+      ->add_option("--trace", options->trace,
+                   "a trace that `record` wrote, or one from PyTorch in the same format")
+      ->required();
+  command->add_option("--prefix", options->prefix, "tokens that are computed exactly, then compressed")
+      ->required();
   command->add_option("--steps", options->steps, "queries after the prefix that are measured")->required();
-  command->add_option("--policies", options->policies, "policies separated by ';' (see `razorscope policies`)")->required();
-  command->add_option("--equal-bytes", options->equal_bytes, "size every policy to the same physical bytes: a fraction of full+f16 (0.3) or bytes (8MiB)");
+  command
+      ->add_option("--policies", options->policies, "policies separated by ';' (see `razorscope policies`)")
+      ->required();
+  command->add_option(
+      "--equal-bytes", options->equal_bytes,
+      "size every policy to the same physical bytes: a fraction of full+f16 (0.3) or bytes (8MiB)");
   add_database_option(*command, options->db);
   command->add_flag("--heads", options->heads, "one row per query head too (JSON)");
   command->add_flag("--kept", options->kept, "kept positions of the prefix per layer and KV head too (JSON)");

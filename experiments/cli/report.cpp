@@ -33,7 +33,8 @@ void run(const Options& options) {
 
 void add_report(CLI::App& app) {
   const auto options = std::make_shared<Options>();
-  CLI::App* command = add_command(app, "report", "the trade-off table of stored runs", "razorscope report --db results.db --format md");
+  CLI::App* command = add_command(app, "report", "the trade-off table of stored runs",
+                                  "razorscope report --db results.db --format md");
   add_database_option(*command, options->db);
   command->add_option("--format", options->format, "table, md, csv or json")->capture_default_str();
   command->add_option("--trace", options->trace, "only runs on this trace");

@@ -1,9 +1,8 @@
-#include <fmt/format.h>
-#include <unistd.h>
-
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <fmt/format.h>
+#include <unistd.h>
 
 #include "experiments/cli/options.hpp"
 #include "models/base/error.hpp"
@@ -37,8 +36,9 @@ class TerminalProgress final : public Progress {
     shown_ = now;
     const double rate = done / elapsed;
     const double left = rate > 0.0 ? (total_ - done) / rate : 0.0;
-    fmt::print(stderr, "{}{}: {:.0f} of {:.0f} {}, {:.4g} {}/s, about {:.0f} s left{}", is_terminal_ ? "\r\033[K" : "", phase_, done,
-               total_, unit_, rate, unit_, left, is_terminal_ ? "" : "\n");
+    fmt::print(stderr, "{}{}: {:.0f} of {:.0f} {}, {:.4g} {}/s, about {:.0f} s left{}",
+               is_terminal_ ? "\r\033[K" : "", phase_, done, total_, unit_, rate, unit_, left,
+               is_terminal_ ? "" : "\n");
     std::fflush(stderr);
     line_open_ = is_terminal_;
   }

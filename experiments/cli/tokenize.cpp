@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-
 #include <nlohmann/json.hpp>
 
 #include "experiments/cli/commands.hpp"
@@ -31,8 +30,10 @@ std::string shown(const std::string& piece) {
 void run(const Options& options, bool has_string) {
   const ModelFile model(find_model(options.model));
   const Tokenizer tokenizer = model.tokenizer();
-  if (options.text_file.empty() && !has_string) throw InputError("--text", "a text file, or --string, is needed");
-  if (has_string && first_invalid_utf8(options.text) != std::string::npos) throw InputError("--string", "is not valid UTF-8");
+  if (options.text_file.empty() && !has_string)
+    throw InputError("--text", "a text file, or --string, is needed");
+  if (has_string && first_invalid_utf8(options.text) != std::string::npos)
+    throw InputError("--string", "is not valid UTF-8");
   const std::string text = has_string ? options.text : read_utf8_file(options.text_file);
   std::vector<int32_t> ids = tokenizer.encode(text);
   if (tokenizer.bos() >= 0) ids.insert(ids.begin(), tokenizer.bos());

@@ -8,8 +8,8 @@
 
 namespace razorscope {
 
-/// Owned, 64-byte aligned, uninitialised floats. From 4 MiB on the kernel is asked for huge pages, which streams of
-/// that size need to reach the memory's bandwidth.
+/// Owned, 64-byte aligned, uninitialised floats. From 4 MiB on the kernel is asked for huge pages, which
+/// streams of that size need to reach the memory's bandwidth.
 class Floats {
  public:
   Floats() = default;

@@ -1,10 +1,9 @@
 #include "models/base/error.hpp"
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <cctype>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <numeric>
 
 namespace razorscope {
@@ -45,10 +44,12 @@ std::string nearest_name(std::string_view name, const std::vector<std::string>& 
   return best;
 }
 
-std::string unknown_name(std::string_view kind, std::string_view name, const std::vector<std::string>& allowed) {
+std::string unknown_name(std::string_view kind, std::string_view name,
+                         const std::vector<std::string>& allowed) {
   const std::string near = nearest_name(name, allowed);
   return fmt::format("unknown {} '{}'{}; allowed: {}", kind, name.substr(0, 80),
-                     near.empty() ? "" : fmt::format(" (did you mean '{}'?)", near), fmt::join(allowed, ", "));
+                     near.empty() ? "" : fmt::format(" (did you mean '{}'?)", near),
+                     fmt::join(allowed, ", "));
 }
 
 }  // namespace razorscope

@@ -1,9 +1,8 @@
 #include "models/base/machine.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
+#include <fmt/format.h>
 #include <fstream>
 #include <limits>
 

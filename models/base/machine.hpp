@@ -6,7 +6,8 @@
 
 namespace razorscope {
 
-/// Bytes that can be allocated without swapping (MemAvailable of Linux, lowered to a cgroup's limit where there is one).
+/// Bytes that can be allocated without swapping (MemAvailable of Linux, lowered to a cgroup's limit where
+/// there is one).
 size_t available_memory();
 
 /// Throws InputError that states both figures where `bytes` for `what` exceed the available memory.

@@ -1,17 +1,16 @@
 #include "models/base/mapped_file.hpp"
 
+#include <array>
+#include <cerrno>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <limits>
 #include <openssl/evp.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <system_error>
 #include <unicode/utf8.h>
 #include <unistd.h>
-
-#include <array>
-#include <cerrno>
-#include <limits>
-#include <system_error>
 #include <utility>
 
 #include "models/base/error.hpp"

@@ -7,8 +7,8 @@
 
 namespace razorscope {
 
-/// A whole file, mapped read-only. Owns the mapping; spans into it live as long as it does. Throws InputError when the
-/// path is not a readable regular file or is empty.
+/// A whole file, mapped read-only. Owns the mapping; spans into it live as long as it does. Throws InputError
+/// when the path is not a readable regular file or is empty.
 class MappedFile {
  public:
   explicit MappedFile(const std::filesystem::path& path);
@@ -26,8 +26,8 @@ class MappedFile {
   std::span<const std::byte> bytes_;
 };
 
-/// A text file in valid UTF-8. Throws InputError that names the byte offset of the first invalid sequence, or says that
-/// the file is empty.
+/// A text file in valid UTF-8. Throws InputError that names the byte offset of the first invalid sequence, or
+/// says that the file is empty.
 std::string read_utf8_file(const std::filesystem::path& path);
 
 /// Offset of the first byte that does not begin a valid UTF-8 sequence, or npos.

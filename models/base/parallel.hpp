@@ -4,8 +4,8 @@
 
 namespace razorscope {
 
-/// Runs task(0) .. task(count - 1) on OpenMP's threads, each on one thread, in any order; waits for all. The first
-/// exception caught is thrown again here: none may leave an OpenMP region by itself.
+/// Runs task(0) .. task(count - 1) on OpenMP's threads, each on one thread, in any order; waits for all. The
+/// first exception caught is thrown again here: none may leave an OpenMP region by itself.
 template <typename Task>
 void parallel_for(int count, const Task& task) {
   std::exception_ptr failure;

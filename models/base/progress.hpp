@@ -4,8 +4,8 @@
 
 namespace razorscope {
 
-/// Who wants to know how far a long computation is. Libraries call it, only programs print. Called from one thread.
-/// An implementation stops the computation by throwing Interrupted from `advance`.
+/// Who wants to know how far a long computation is. Libraries call it, only programs print. Called from one
+/// thread. An implementation stops the computation by throwing Interrupted from `advance`.
 class Progress {
  public:
   virtual ~Progress() = default;

@@ -1,9 +1,8 @@
 #include "models/language/architecture.hpp"
 
+#include <cmath>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-
-#include <cmath>
 
 #include "models/base/error.hpp"
 
@@ -33,7 +32,8 @@ Shape read_common_shape(const GgufFile& file, const std::string& norm_epsilon_ke
   shape.architecture = file.text("general.architecture");
   shape.name = file.text("general.name", file.path().stem().string());
   const std::string prefix = shape.architecture + ".";
-  const auto count = [&](const std::string& key, int64_t highest, std::optional<int64_t> fallback = std::nullopt) {
+  const auto count = [&](const std::string& key, int64_t highest,
+                         std::optional<int64_t> fallback = std::nullopt) {
     return static_cast<int>(file.integer(prefix + key, 1, highest, fallback));
   };
   shape.layers = count("block_count", 1024);
@@ -56,7 +56,8 @@ Shape read_common_shape(const GgufFile& file, const std::string& norm_epsilon_ke
   }
   const GgufTensor* embedding = file.find_tensor("token_embd.weight");
   if (embedding == nullptr) file.fail("token_embd.weight", "the tensor is missing");
-  if (embedding->rows() > static_cast<uint64_t>(1) << 24U) file.fail("token_embd.weight", "has absurdly many rows");
+  if (embedding->rows() > static_cast<uint64_t>(1) << 24U)
+    file.fail("token_embd.weight", "has absurdly many rows");
   shape.vocabulary = static_cast<int>(embedding->rows());
   const double epsilon = file.real(prefix + norm_epsilon_key, 1e-5);
   if (epsilon <= 0.0 || epsilon > 1.0) file.fail(prefix + norm_epsilon_key, "allowed: above 0, at most 1");
@@ -69,8 +70,10 @@ void WeightReader::read(const std::string& name, std::vector<uint64_t> dims, flo
   const GgufTensor* tensor = file_.find_tensor(name);
   if (tensor == nullptr) file_.fail(name, "the tensor is missing");
   if (tensor->dims != dims) {
-    file_.fail(name, fmt::format("has the shape [{}], but the model's metadata ask for [{}] (fastest dimension first)",
-                                 fmt::join(tensor->dims, ", "), fmt::join(dims, ", ")));
+    file_.fail(
+        name,
+        fmt::format("has the shape [{}], but the model's metadata ask for [{}] (fastest dimension first)",
+                    fmt::join(tensor->dims, ", "), fmt::join(dims, ", ")));
   }
   const size_t columns = tensor->columns();
   const size_t row_bytes = tensor->data.size() / tensor->rows();
@@ -105,9 +108,10 @@ void WeightReader::rows(const std::string& name, Matrix& into, size_t first, siz
 void WeightReader::refuse_unread_tensors(std::string_view architecture) const {
   for (const GgufTensor& tensor : file_.tensors()) {
     if (!taken_.contains(tensor.name)) {
-      file_.fail(tensor.name, fmt::format("the architecture {} as built in here does not use this tensor, so its results "
-                                          "would differ from the model's own",
-                                          architecture));
+      file_.fail(tensor.name,
+                 fmt::format("the architecture {} as built in here does not use this tensor, so its results "
+                             "would differ from the model's own",
+                             architecture));
     }
   }
 }

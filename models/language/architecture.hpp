@@ -11,8 +11,8 @@
 
 namespace razorscope {
 
-/// Takes tensors out of a GGUF file as f32 and remembers which ones were taken. Every fault (missing, of another shape,
-/// not finite) is an InputError that names file and tensor.
+/// Takes tensors out of a GGUF file as f32 and remembers which ones were taken. Every fault (missing, of
+/// another shape, not finite) is an InputError that names file and tensor.
 class WeightReader {
  public:
   explicit WeightReader(const GgufFile& file) : file_(file) {}
@@ -22,7 +22,8 @@ class WeightReader {
   /// Fills `rows` rows of `into`, from row `first`.
   void rows(const std::string& name, Matrix& into, size_t first, size_t rows);
   bool has(const std::string& name) const { return file_.find_tensor(name) != nullptr; }
-  /// A file with tensors that nobody read describes another computation than ours: its results would be wrong.
+  /// A file with tensors that nobody read describes another computation than ours: its results would be
+  /// wrong.
   void refuse_unread_tensors(std::string_view architecture) const;
 
  private:
@@ -31,8 +32,8 @@ class WeightReader {
   std::set<std::string> taken_;
 };
 
-/// A model family: how its GGUF metadata make a Shape, and its tensors the Weights. To add one, write a file like
-/// llama.cpp here and name it in architecture.cpp.
+/// A model family: how its GGUF metadata make a Shape, and its tensors the Weights. To add one, write a file
+/// like llama.cpp here and name it in architecture.cpp.
 struct Architecture {
   std::string_view name;  // general.architecture
   Shape (*read_shape)(const GgufFile& file);
@@ -45,7 +46,8 @@ const Architecture& mpt_architecture();
 /// The family that the file names; InputError with the allowed ones otherwise.
 const Architecture& architecture_of(const GgufFile& file);
 
-/// What every family shares: layer, head and width counts of "<architecture>.…" keys, checked for consistency.
+/// What every family shares: layer, head and width counts of "<architecture>.…" keys, checked for
+/// consistency.
 Shape read_common_shape(const GgufFile& file, const std::string& norm_epsilon_key);
 
 }  // namespace razorscope

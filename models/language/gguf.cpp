@@ -1,11 +1,10 @@
 #include "models/language/gguf.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <fmt/format.h>
 #include <type_traits>
 
 #include "models/base/error.hpp"
@@ -25,13 +24,17 @@ size_t smallest_size(ValueType type) {
   switch (type) {
     case ValueType::u8:
     case ValueType::i8:
-    case ValueType::boolean: return 1;
+    case ValueType::boolean:
+      return 1;
     case ValueType::u16:
-    case ValueType::i16: return 2;
+    case ValueType::i16:
+      return 2;
     case ValueType::u32:
     case ValueType::i32:
-    case ValueType::f32: return 4;
-    default: return 8;
+    case ValueType::f32:
+      return 4;
+    default:
+      return 8;
   }
 }
 
@@ -55,7 +58,8 @@ class Cursor {
 
   template <typename T>
   T number(std::string_view field) {
-    if (remaining() < sizeof(T)) fail(field, fmt::format("the file ends inside it (at byte {})", bytes_.size()));
+    if (remaining() < sizeof(T))
+      fail(field, fmt::format("the file ends inside it (at byte {})", bytes_.size()));
     T value;
     std::memcpy(&value, bytes_.data() + at_, sizeof(T));
     at_ += sizeof(T);
@@ -97,21 +101,34 @@ std::vector<As> read_numbers(Cursor& in, const std::string& key, size_t count) {
 GgufFile::Value read_array(Cursor& in, const std::string& key) {
   const auto type = static_cast<ValueType>(in.number<uint32_t>(key));
   if (type == ValueType::array) in.fail(key, "arrays of arrays are not read");
-  if (type > ValueType::f64) in.fail(key, fmt::format("unknown element type {}", static_cast<uint32_t>(type)));
+  if (type > ValueType::f64)
+    in.fail(key, fmt::format("unknown element type {}", static_cast<uint32_t>(type)));
   const size_t count = in.count(key, smallest_size(type));
   switch (type) {
-    case ValueType::u8: return read_numbers<uint8_t, int64_t>(in, key, count);
-    case ValueType::i8: return read_numbers<int8_t, int64_t>(in, key, count);
-    case ValueType::u16: return read_numbers<uint16_t, int64_t>(in, key, count);
-    case ValueType::i16: return read_numbers<int16_t, int64_t>(in, key, count);
-    case ValueType::u32: return read_numbers<uint32_t, int64_t>(in, key, count);
-    case ValueType::i32: return read_numbers<int32_t, int64_t>(in, key, count);
-    case ValueType::u64: return read_numbers<uint64_t, int64_t>(in, key, count);
-    case ValueType::i64: return read_numbers<int64_t, int64_t>(in, key, count);
-    case ValueType::boolean: return read_numbers<uint8_t, int64_t>(in, key, count);
-    case ValueType::f32: return read_numbers<float, double>(in, key, count);
-    case ValueType::f64: return read_numbers<double, double>(in, key, count);
-    default: break;
+    case ValueType::u8:
+      return read_numbers<uint8_t, int64_t>(in, key, count);
+    case ValueType::i8:
+      return read_numbers<int8_t, int64_t>(in, key, count);
+    case ValueType::u16:
+      return read_numbers<uint16_t, int64_t>(in, key, count);
+    case ValueType::i16:
+      return read_numbers<int16_t, int64_t>(in, key, count);
+    case ValueType::u32:
+      return read_numbers<uint32_t, int64_t>(in, key, count);
+    case ValueType::i32:
+      return read_numbers<int32_t, int64_t>(in, key, count);
+    case ValueType::u64:
+      return read_numbers<uint64_t, int64_t>(in, key, count);
+    case ValueType::i64:
+      return read_numbers<int64_t, int64_t>(in, key, count);
+    case ValueType::boolean:
+      return read_numbers<uint8_t, int64_t>(in, key, count);
+    case ValueType::f32:
+      return read_numbers<float, double>(in, key, count);
+    case ValueType::f64:
+      return read_numbers<double, double>(in, key, count);
+    default:
+      break;
   }
   std::vector<std::string> texts(count);
   for (std::string& text : texts) text = in.text(key);
@@ -121,19 +138,32 @@ GgufFile::Value read_array(Cursor& in, const std::string& key) {
 GgufFile::Value read_value(Cursor& in, const std::string& key) {
   const auto type = in.number<uint32_t>(key);
   switch (static_cast<ValueType>(type)) {
-    case ValueType::u8: return uint64_t{in.number<uint8_t>(key)};
-    case ValueType::i8: return int64_t{in.number<int8_t>(key)};
-    case ValueType::u16: return uint64_t{in.number<uint16_t>(key)};
-    case ValueType::i16: return int64_t{in.number<int16_t>(key)};
-    case ValueType::u32: return uint64_t{in.number<uint32_t>(key)};
-    case ValueType::i32: return int64_t{in.number<int32_t>(key)};
-    case ValueType::u64: return in.number<uint64_t>(key);
-    case ValueType::i64: return in.number<int64_t>(key);
-    case ValueType::f32: return double{in.number<float>(key)};
-    case ValueType::f64: return in.number<double>(key);
-    case ValueType::boolean: return in.number<uint8_t>(key) != 0;
-    case ValueType::text: return in.text(key);
-    case ValueType::array: return read_array(in, key);
+    case ValueType::u8:
+      return uint64_t{in.number<uint8_t>(key)};
+    case ValueType::i8:
+      return int64_t{in.number<int8_t>(key)};
+    case ValueType::u16:
+      return uint64_t{in.number<uint16_t>(key)};
+    case ValueType::i16:
+      return int64_t{in.number<int16_t>(key)};
+    case ValueType::u32:
+      return uint64_t{in.number<uint32_t>(key)};
+    case ValueType::i32:
+      return int64_t{in.number<int32_t>(key)};
+    case ValueType::u64:
+      return in.number<uint64_t>(key);
+    case ValueType::i64:
+      return in.number<int64_t>(key);
+    case ValueType::f32:
+      return double{in.number<float>(key)};
+    case ValueType::f64:
+      return in.number<double>(key);
+    case ValueType::boolean:
+      return in.number<uint8_t>(key) != 0;
+    case ValueType::text:
+      return in.text(key);
+    case ValueType::array:
+      return read_array(in, key);
   }
   in.fail(key, fmt::format("unknown value type {}", type));
 }
@@ -150,7 +180,8 @@ TensorHeader read_tensor_header(Cursor& in, size_t index) {
   GgufTensor& tensor = header.tensor;
   const std::string field = fmt::format("tensor {}", index);
   tensor.name = in.text(field + " name");
-  if (tensor.name.empty() || tensor.name.size() > max_name_length) in.fail(field, "its name is empty or absurdly long");
+  if (tensor.name.empty() || tensor.name.size() > max_name_length)
+    in.fail(field, "its name is empty or absurdly long");
   const std::string name = printable(tensor.name);
   const auto dimensions = in.number<uint32_t>(name + " dimensions");
   if (dimensions < 1 || dimensions > 4) {
@@ -171,8 +202,8 @@ TensorHeader read_tensor_header(Cursor& in, size_t index) {
   }
   tensor.type = static_cast<TensorType>(type);
   if (tensor.columns() % traits->block_elements != 0) {
-    in.fail(name, fmt::format("rows of {} elements are not whole {} blocks of {}", tensor.columns(), traits->name,
-                              traits->block_elements));
+    in.fail(name, fmt::format("rows of {} elements are not whole {} blocks of {}", tensor.columns(),
+                              traits->name, traits->block_elements));
   }
   header.size = elements / traits->block_elements * traits->block_bytes;
   header.offset = in.number<uint64_t>(name + " offset");
@@ -205,8 +236,10 @@ GgufFile::GgufFile(const std::filesystem::path& path) : file_(path) {
   const size_t key_count = in.count("metadata_kv_count", smallest_key);
   for (size_t i = 0; i < key_count; ++i) {
     const std::string key = in.text(fmt::format("metadata key {}", i));
-    if (key.empty() || key.size() > max_name_length) in.fail(fmt::format("metadata key {}", i), "is empty or absurdly long");
-    if (!values_.emplace(key, read_value(in, printable(key))).second) in.fail(printable(key), "the key occurs twice");
+    if (key.empty() || key.size() > max_name_length)
+      in.fail(fmt::format("metadata key {}", i), "is empty or absurdly long");
+    if (!values_.emplace(key, read_value(in, printable(key))).second)
+      in.fail(printable(key), "the key occurs twice");
   }
   std::vector<TensorHeader> headers;
   for (size_t i = 0; i < tensor_count; ++i) headers.push_back(read_tensor_header(in, i));
@@ -221,18 +254,20 @@ GgufFile::GgufFile(const std::filesystem::path& path) : file_(path) {
       fail(name, fmt::format("offset {} is not a multiple of the alignment {}", header.offset, alignment));
     }
     if (header.offset > data_size || header.size > data_size - header.offset) {
-      fail(name, fmt::format("its {} bytes at offset {} reach past the end of the file's {} data bytes", header.size,
-                             header.offset, data_size));
+      fail(name, fmt::format("its {} bytes at offset {} reach past the end of the file's {} data bytes",
+                             header.size, header.offset, data_size));
     }
     header.tensor.data = file_.bytes().subspan(data_start + header.offset, header.size);
-    if (!tensor_index_.emplace(header.tensor.name, tensors_.size()).second) fail(name, "the tensor occurs twice");
+    if (!tensor_index_.emplace(header.tensor.name, tensors_.size()).second)
+      fail(name, "the tensor occurs twice");
     tensors_.push_back(header.tensor);
   }
   std::sort(headers.begin(), headers.end(),
             [](const TensorHeader& a, const TensorHeader& b) { return a.offset < b.offset; });
   for (size_t i = 1; i < headers.size(); ++i) {
     if (headers[i - 1].offset + headers[i - 1].size > headers[i].offset) {
-      fail(printable(headers[i].tensor.name), "its data overlap those of " + printable(headers[i - 1].tensor.name));
+      fail(printable(headers[i].tensor.name),
+           "its data overlap those of " + printable(headers[i - 1].tensor.name));
     }
   }
 }

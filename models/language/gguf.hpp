@@ -14,7 +14,8 @@
 
 namespace razorscope {
 
-/// One tensor of a GGUF file: dimensions fastest first, so a matrix [rows, columns] has dims = {columns, rows}.
+/// One tensor of a GGUF file: dimensions fastest first, so a matrix [rows, columns] has dims = {columns,
+/// rows}.
 struct GgufTensor {
   std::string name;
   std::vector<uint64_t> dims;
@@ -26,14 +27,14 @@ struct GgufTensor {
   uint64_t elements() const { return columns() * rows(); }
 };
 
-/// A GGUF version 3 file, little-endian, mapped. The constructor checks everything that a later read relies on: counts
-/// against the file's size, string and array lengths, tensor types, offsets, alignment and overlap; a fault is an
-/// InputError that names the file and the field. Every lookup names file and key when a value is missing or of another
-/// type. Owns the mapping.
+/// A GGUF version 3 file, little-endian, mapped. The constructor checks everything that a later read relies
+/// on: counts against the file's size, string and array lengths, tensor types, offsets, alignment and
+/// overlap; a fault is an InputError that names the file and the field. Every lookup names file and key when
+/// a value is missing or of another type. Owns the mapping.
 class GgufFile {
  public:
-  using Value = std::variant<bool, int64_t, uint64_t, double, std::string, std::vector<int64_t>, std::vector<double>,
-                             std::vector<std::string>>;
+  using Value = std::variant<bool, int64_t, uint64_t, double, std::string, std::vector<int64_t>,
+                             std::vector<double>, std::vector<std::string>>;
 
   explicit GgufFile(const std::filesystem::path& path);
 

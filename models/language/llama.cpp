@@ -1,9 +1,9 @@
-// Llama: RMSNorm, RoPE, SwiGLU, GQA. GGUF files hold the rows of Q and K permuted so that RoPE turns neighbouring channels;
-// they are put back here into the order of the published weights, where channel i turns with i + dimensions/2. Attention is
-// the same either way, but codecs that group channels then group them as PyTorch engines do.
-#include <fmt/format.h>
-
+// Llama: RMSNorm, RoPE, SwiGLU, GQA. GGUF files hold the rows of Q and K permuted so that RoPE turns
+// neighbouring channels; they are put back here into the order of the published weights, where channel i
+// turns with i + dimensions/2. Attention is the same either way, but codecs that group channels then group
+// them as PyTorch engines do.
 #include <cstring>
+#include <fmt/format.h>
 
 #include "models/language/architecture.hpp"
 
@@ -17,7 +17,8 @@ float read_linear_scaling(const GgufFile& file) {
     file.fail("llama.rope.scaling.type", fmt::format("'{}' is not supported; allowed: none, linear", type));
   }
   const double factor = file.real("llama.rope.scaling.factor");
-  if (factor < 1.0) file.fail("llama.rope.scaling.factor", fmt::format("{} is out of range; allowed: from 1", factor));
+  if (factor < 1.0)
+    file.fail("llama.rope.scaling.factor", fmt::format("{} is out of range; allowed: from 1", factor));
   return static_cast<float>(factor);
 }
 
@@ -27,11 +28,13 @@ Shape read_shape(const GgufFile& file) {
   shape.mlp = MlpKind::swiglu;
   shape.position = PositionScheme::rope;
   const double theta = file.real("llama.rope.freq_base", 10000.0);
-  if (theta <= 1.0) file.fail("llama.rope.freq_base", fmt::format("{} is out of range; allowed: above 1", theta));
+  if (theta <= 1.0)
+    file.fail("llama.rope.freq_base", fmt::format("{} is out of range; allowed: above 1", theta));
   shape.rope.theta = static_cast<float>(theta);
   shape.rope.dimensions =
       static_cast<int>(file.integer("llama.rope.dimension_count", 2, shape.head_size, shape.head_size));
-  if (shape.rope.dimensions % 2 != 0) file.fail("llama.rope.dimension_count", "must be even: channels rotate in pairs");
+  if (shape.rope.dimensions % 2 != 0)
+    file.fail("llama.rope.dimension_count", "must be even: channels rotate in pairs");
   shape.rope.pairing = RopePairing::half;
   shape.rope.linear_scaling = read_linear_scaling(file);
   WeightReader reader(file);
@@ -87,7 +90,8 @@ Weights read_weights(WeightReader& reader, const Shape& shape) {
   weights.output_norm.scale = reader.vector("output_norm.weight", hidden);
   if (reader.has("output.weight")) weights.output = reader.matrix("output.weight", vocabulary, hidden);
   if (!shape.rope.frequency_factors.empty()) {
-    reader.vector("rope_freqs.weight", shape.rope.frequency_factors.size());  // read with the shape; taken here too
+    reader.vector("rope_freqs.weight",
+                  shape.rope.frequency_factors.size());  // read with the shape; taken here too
   }
   return weights;
 }

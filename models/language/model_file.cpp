@@ -1,9 +1,8 @@
 #include "models/language/model_file.hpp"
 
-#include <fmt/format.h>
-
 #include <array>
 #include <cstdlib>
+#include <fmt/format.h>
 
 #include "models/base/error.hpp"
 #include "models/base/machine.hpp"
@@ -62,9 +61,10 @@ std::filesystem::path find_model(const std::string& name_or_path) {
     for (const std::filesystem::path& folder : folders) {
       if (std::filesystem::exists(folder / model.file)) return folder / model.file;
     }
-    throw InputError("--model", fmt::format("{} is not installed: {} is neither in {} nor beside the program; "
-                                            "experiments/quickstart fetches it",
-                                            model.name, model.file, folders[0].string()));
+    throw InputError("--model",
+                     fmt::format("{} is not installed: {} is neither in {} nor beside the program; "
+                                 "experiments/quickstart fetches it",
+                                 model.name, model.file, folders[0].string()));
   }
   std::error_code problem;  // names may be too long to be paths
   if (!std::filesystem::exists(name_or_path, problem)) {

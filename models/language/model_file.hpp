@@ -11,8 +11,8 @@
 
 namespace razorscope {
 
-/// A model file that is open: its shape at once, weights and tokenizer on demand (a fixture without a usable tokenizer
-/// can still be inspected, and run on token ids).
+/// A model file that is open: its shape at once, weights and tokenizer on demand (a fixture without a usable
+/// tokenizer can still be inspected, and run on token ids).
 class ModelFile {
  public:
   explicit ModelFile(const std::filesystem::path& path);
@@ -22,8 +22,8 @@ class ModelFile {
   std::string sha256() const { return sha256_hex(file_->bytes()); }
   /// Bytes that load() takes: every weight as f32.
   size_t weight_bytes() const;
-  /// Dequantises all weights. Throws InputError where a tensor is missing, misshapen, not finite or not understood, and
-  /// where the weights would not fit into the memory that is free.
+  /// Dequantises all weights. Throws InputError where a tensor is missing, misshapen, not finite or not
+  /// understood, and where the weights would not fit into the memory that is free.
   Transformer load() const;
   Tokenizer tokenizer() const { return Tokenizer(*file_); }
 
@@ -32,12 +32,13 @@ class ModelFile {
   Shape shape_;
 };
 
-/// The file that a MODEL argument means: a path, or a name (smollm2-135m, tiny-alibi) looked up where quickstart puts
-/// models, then beside the program, then in this source tree. InputError with what is known otherwise.
+/// The file that a MODEL argument means: a path, or a name (smollm2-135m, tiny-alibi) looked up where
+/// quickstart puts models, then beside the program, then in this source tree. InputError with what is known
+/// otherwise.
 std::filesystem::path find_model(const std::string& name_or_path);
 
-/// The program's folder below the one that an environment variable names, else below `fallback` in the home directory:
-/// user_directory("XDG_CACHE_HOME", ".cache") is ${XDG_CACHE_HOME:-~/.cache}/razorscope.
+/// The program's folder below the one that an environment variable names, else below `fallback` in the home
+/// directory: user_directory("XDG_CACHE_HOME", ".cache") is ${XDG_CACHE_HOME:-~/.cache}/razorscope.
 std::filesystem::path user_directory(const char* variable, const char* fallback);
 
 }  // namespace razorscope

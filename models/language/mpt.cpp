@@ -13,8 +13,10 @@ Shape read_shape(const GgufFile& file) {
   shape.position = PositionScheme::alibi;
   const double max_bias = file.real("mpt.attention.max_alibi_bias");
   if (max_bias <= 0.0 || max_bias > 64.0) {
-    file.fail("mpt.attention.max_alibi_bias",
-              fmt::format("{} is out of range; allowed: above 0, at most 64 (learned positions are not supported)", max_bias));
+    file.fail(
+        "mpt.attention.max_alibi_bias",
+        fmt::format("{} is out of range; allowed: above 0, at most 64 (learned positions are not supported)",
+                    max_bias));
   }
   shape.alibi_slopes = alibi_slopes(shape.query_heads, static_cast<float>(max_bias));
   if (file.real("mpt.attention.clamp_kqv", 0.0) != 0.0) {

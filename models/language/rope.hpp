@@ -11,8 +11,8 @@ class Rope {
  public:
   Rope(const RopeScheme& scheme, int head_size);
 
-  /// Cosines and sines of positions first .. first + tokens - 1: [tokens, dimensions] as cos, sin pairs. In f32 from the
-  /// f32 product position · frequency, as Hugging Face transformers computes them.
+  /// Cosines and sines of positions first .. first + tokens - 1: [tokens, dimensions] as cos, sin pairs. In
+  /// f32 from the f32 product position · frequency, as Hugging Face transformers computes them.
   Matrix angles(int first, int tokens) const;
 
   /// Rotates `heads` consecutive heads of one token in place. angles: one row of `angles`.

@@ -7,7 +7,10 @@
 namespace razorscope {
 
 enum class PositionScheme { rope, alibi };
-enum class RopePairing { interleaved, half };  // which two of a head's channels rotate together: (2i, 2i+1) or (i, i+d/2)
+enum class RopePairing {
+  interleaved,
+  half
+};  // which two of a head's channels rotate together: (2i, 2i+1) or (i, i+d/2)
 enum class NormKind { rms, layer };
 enum class MlpKind { swiglu, gelu };
 
@@ -15,11 +18,13 @@ struct RopeScheme {
   float theta = 10000.0F;
   int dimensions = 0;  // how many of a head's channels rotate, from the first
   RopePairing pairing = RopePairing::interleaved;
-  float linear_scaling = 1.0F;           // positions are divided by it
-  std::vector<float> frequency_factors;  // [dimensions / 2] each frequency is divided by its factor; empty: none
+  float linear_scaling = 1.0F;  // positions are divided by it
+  std::vector<float>
+      frequency_factors;  // [dimensions / 2] each frequency is divided by its factor; empty: none
 };
 
-/// What a model is, without its weights. Heads are numbered from 0; query head q belongs to KV head q / group_size().
+/// What a model is, without its weights. Heads are numbered from 0; query head q belongs to KV head q /
+/// group_size().
 struct Shape {
   std::string architecture;  // as the file names it: llama, mpt
   std::string name;
@@ -46,8 +51,8 @@ struct Shape {
   double kv_bytes_per_token(double bits) const { return 2.0 * layers * kv_width() * bits / 8.0; }
 };
 
-/// ALiBi slopes of `heads` query heads (Press et al. 2022): 2^(-max_bias·h/H), h = 1..H for a power of two H; else
-/// those of the largest power of two c <= H, followed by every other slope of 2c.
+/// ALiBi slopes of `heads` query heads (Press et al. 2022): 2^(-max_bias·h/H), h = 1..H for a power of two H;
+/// else those of the largest power of two c <= H, followed by every other slope of 2c.
 std::vector<float> alibi_slopes(int heads, float max_bias);
 
 }  // namespace razorscope

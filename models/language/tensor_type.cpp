@@ -29,17 +29,25 @@ int nibble(const std::byte* packed, size_t i) {
 
 std::optional<TensorTypeTraits> tensor_type_traits(uint32_t type) {
   switch (static_cast<TensorType>(type)) {
-    case TensorType::f32: return TensorTypeTraits{"F32", 1, 4};
-    case TensorType::f16: return TensorTypeTraits{"F16", 1, 2};
-    case TensorType::bf16: return TensorTypeTraits{"BF16", 1, 2};
-    case TensorType::q8_0: return TensorTypeTraits{"Q8_0", block, 2 + block};
-    case TensorType::q4_0: return TensorTypeTraits{"Q4_0", block, 2 + block / 2};
-    case TensorType::q4_1: return TensorTypeTraits{"Q4_1", block, 4 + block / 2};
+    case TensorType::f32:
+      return TensorTypeTraits{"F32", 1, 4};
+    case TensorType::f16:
+      return TensorTypeTraits{"F16", 1, 2};
+    case TensorType::bf16:
+      return TensorTypeTraits{"BF16", 1, 2};
+    case TensorType::q8_0:
+      return TensorTypeTraits{"Q8_0", block, 2 + block};
+    case TensorType::q4_0:
+      return TensorTypeTraits{"Q4_0", block, 2 + block / 2};
+    case TensorType::q4_1:
+      return TensorTypeTraits{"Q4_1", block, 4 + block / 2};
   }
   return std::nullopt;
 }
 
-TensorTypeTraits traits_of(TensorType type) { return tensor_type_traits(static_cast<uint32_t>(type)).value(); }
+TensorTypeTraits traits_of(TensorType type) {
+  return tensor_type_traits(static_cast<uint32_t>(type)).value();
+}
 
 std::string readable_tensor_types() { return "F32, F16, BF16, Q8_0, Q4_0, Q4_1"; }
 
@@ -53,7 +61,9 @@ void dequantise(TensorType type, std::span<const std::byte> data, std::span<floa
   const std::byte* in = data.data();
   float* x = out.data();
   switch (type) {
-    case TensorType::f32: std::memcpy(x, in, data.size()); return;
+    case TensorType::f32:
+      std::memcpy(x, in, data.size());
+      return;
     case TensorType::f16:
       for (size_t i = 0; i < blocks; ++i) x[i] = load_f16(in + 2 * i);
       return;

@@ -27,8 +27,8 @@ std::string readable_tensor_types();
 /// Decodes whole blocks. `data` holds out.size() / block_elements blocks.
 ///   f32, f16, bf16: plain, little-endian
 ///   q8_0: f16 scale d, 32 int8 q:          x = d·q
-///   q4_0: f16 scale d, 16 bytes of nibbles: x = d·(q - 8); the low nibbles are elements 0..15, the high ones 16..31
-///   q4_1: f16 scale d, f16 minimum m, ...:  x = d·q + m
+///   q4_0: f16 scale d, 16 bytes of nibbles: x = d·(q - 8); the low nibbles are elements 0..15, the high
+///   ones 16..31 q4_1: f16 scale d, f16 minimum m, ...:  x = d·q + m
 void dequantise(TensorType type, std::span<const std::byte> data, std::span<float> out);
 
 }  // namespace razorscope

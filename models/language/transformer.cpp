@@ -1,10 +1,9 @@
 #include "models/language/transformer.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <fmt/format.h>
 #include <utility>
 
 #include "models/base/error.hpp"
@@ -25,11 +24,13 @@ void check_batch(const Shape& shape, std::span<const SequenceInput> batch) {
   for (const SequenceInput& sequence : batch) {
     const int64_t end = sequence.first_position + static_cast<int64_t>(sequence.tokens.size());
     if (end > shape.context) {
-      throw InputError(shape.name, fmt::format("{} tokens do not fit into the model's context of {}", end, shape.context));
+      throw InputError(
+          shape.name, fmt::format("{} tokens do not fit into the model's context of {}", end, shape.context));
     }
     for (const int32_t id : sequence.tokens) {
       if (id < 0 || id >= shape.vocabulary) {
-        throw InputError(shape.name, fmt::format("token id {} is outside the vocabulary of {}", id, shape.vocabulary));
+        throw InputError(shape.name,
+                         fmt::format("token id {} is outside the vocabulary of {}", id, shape.vocabulary));
       }
     }
   }
@@ -59,7 +60,8 @@ void gelu(const Matrix& up, Matrix& out) {
 
 }  // namespace
 
-Transformer::Transformer(Shape shape, Weights weights) : shape_(std::move(shape)), weights_(std::move(weights)) {
+Transformer::Transformer(Shape shape, Weights weights)
+    : shape_(std::move(shape)), weights_(std::move(weights)) {
   if (shape_.position == PositionScheme::rope) rope_.emplace(shape_.rope, shape_.head_size);
 }
 
@@ -106,7 +108,8 @@ void Transformer::normalise(const Matrix& x, const NormWeights& norm, Matrix& ou
     double squares = 0.0;
     for (size_t i = 0; i < width; ++i) squares += (in[i] - mean) * (in[i] - mean);
     const double variance = squares / static_cast<double>(width);
-    const auto inverse = static_cast<float>(1.0 / std::sqrt(variance + static_cast<double>(shape_.norm_epsilon)));
+    const auto inverse =
+        static_cast<float>(1.0 / std::sqrt(variance + static_cast<double>(shape_.norm_epsilon)));
     const auto centre = static_cast<float>(mean);
     for (size_t i = 0; i < width; ++i) y[i] = (in[i] - centre) * inverse * norm.scale[i];
     if (!norm.bias.empty()) {
@@ -132,9 +135,9 @@ void Transformer::attend(int layer, std::span<const SequenceInput> batch, Matrix
       }
     }
     const float* first = qkv.row(row);
-    const QueriesKeysValues block = {sequence.first_position, tokens,
-                                     qkv.columns,             first,
-                                     first + query_width,     first + query_width + kv_width};
+    const QueriesKeysValues block = {
+        sequence.first_position,       tokens, qkv.columns, first, first + query_width,
+        first + query_width + kv_width};
     if (tokens == 1 && sequence.first_position > 0) {
       sequence.memory->step(layer, block, out.row(row));
     } else {
@@ -145,7 +148,8 @@ void Transformer::attend(int layer, std::span<const SequenceInput> batch, Matrix
   }
 }
 
-void Transformer::feed_forward(const LayerWeights& layer, const Matrix& x, Matrix& up, Matrix& residual) const {
+void Transformer::feed_forward(const LayerWeights& layer, const Matrix& x, Matrix& up,
+                               Matrix& residual) const {
   multiply(x.data(), x.rows, layer.up, up.data());
   Matrix active(x.rows, static_cast<size_t>(shape_.feed_forward));
   if (shape_.mlp == MlpKind::swiglu) {
@@ -171,14 +175,16 @@ void Transformer::emit_logits(std::span<const SequenceInput> batch, const Matrix
         normalise(part, weights_.output_norm, normal);
         Matrix logits(rows, head.rows);
         multiply(normal.data(), rows, head, logits.data());
-        sequence.observer->logits(sequence.first_position + static_cast<int>(t), static_cast<int>(rows), logits.data());
+        sequence.observer->logits(sequence.first_position + static_cast<int>(t), static_cast<int>(rows),
+                                  logits.data());
       }
     }
     row += tokens;
   }
 }
 
-void prefill(const Transformer& transformer, SequenceInput sequence, Progress& progress, std::string_view phase) {
+void prefill(const Transformer& transformer, SequenceInput sequence, Progress& progress,
+             std::string_view phase) {
   const std::span<const int32_t> tokens = sequence.tokens;
   const LogitsWanted wanted = sequence.logits;
   progress.begin(phase, static_cast<double>(tokens.size()), "tokens");

@@ -19,7 +19,8 @@ class ForwardObserver {
   virtual ~ForwardObserver() = default;
   /// Called for each layer, after the attention over this block (the sequence's memory holds it by then).
   virtual void attention(int /*layer*/, const QueriesKeysValues& /*block*/) {}
-  /// Logits of positions first_position .. first_position + rows - 1: [rows, vocabulary]. Called once or more.
+  /// Logits of positions first_position .. first_position + rows - 1: [rows, vocabulary]. Called once or
+  /// more.
   virtual void logits(int /*first_position*/, int /*rows*/, const float* /*logits*/) {}
 };
 
@@ -34,7 +35,8 @@ struct SequenceInput {
   LogitsWanted logits = LogitsWanted::none;
 };
 
-/// A decoder-only language model in f32. Immutable after loading; forward may run for different sequences at a time.
+/// A decoder-only language model in f32. Immutable after loading; forward may run for different sequences at
+/// a time.
 class Transformer {
  public:
   Transformer(Shape shape, Weights weights);
@@ -42,9 +44,9 @@ class Transformer {
   const Shape& shape() const { return shape_; }
   const Weights& weights() const { return weights_; }
 
-  /// Runs every sequence's new tokens through all layers in one batch, so that weights are read once for all of them.
-  /// A sequence with one new token and a past takes memory->step, any other memory->prefill. Token ids must lie in the
-  /// vocabulary and positions in the context (InputError). Working memory: about
+  /// Runs every sequence's new tokens through all layers in one batch, so that weights are read once for all
+  /// of them. A sequence with one new token and a past takes memory->step, any other memory->prefill. Token
+  /// ids must lie in the vocabulary and positions in the context (InputError). Working memory: about
   /// 4·rows·(3·hidden + qkv + 2·feed_forward) bytes, and 32 rows of logits.
   void forward(std::span<const SequenceInput> batch) const;
 
@@ -59,11 +61,12 @@ class Transformer {
   std::optional<Rope> rope_;
 };
 
-/// Tokens that a prefill hands to `forward` at a time: enough rows for the GEMM's full speed, few enough that the
-/// working memory stays small.
+/// Tokens that a prefill hands to `forward` at a time: enough rows for the GEMM's full speed, few enough that
+/// the working memory stays small.
 inline constexpr int prefill_chunk = 512;
 
 /// Prefills one sequence in chunks of prefill_chunk tokens, reporting progress in tokens.
-void prefill(const Transformer& transformer, SequenceInput sequence, Progress& progress, std::string_view phase);
+void prefill(const Transformer& transformer, SequenceInput sequence, Progress& progress,
+             std::string_view phase);
 
 }  // namespace razorscope

@@ -15,7 +15,7 @@ struct NormWeights {
 /// Matrices are [output rows, input columns], f32, dequantised once at load.
 struct LayerWeights {
   NormWeights attention_norm;
-  Matrix qkv;         // [(query_heads + 2·kv_heads)·head_size, hidden]: rows of Q, then K, then V
+  Matrix qkv;            // [(query_heads + 2·kv_heads)·head_size, hidden]: rows of Q, then K, then V
   Matrix attention_out;  // [hidden, query_heads·head_size]
   NormWeights mlp_norm;
   Matrix up;    // SwiGLU: [2·feed_forward, hidden], gate rows first; GELU: [feed_forward, hidden]

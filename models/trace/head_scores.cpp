@@ -32,10 +32,11 @@ std::vector<double> HeadScores::group_maximum(const std::vector<double>& scores)
 }
 
 nlohmann::json to_json(const HeadScores& scores) {
-  return {{"layers", scores.layers},   {"query_heads", scores.query_heads}, {"kv_heads", scores.kv_heads},
-          {"block", scores.block},     {"repeats", scores.repeats},         {"seed", scores.seed},
-          {"variant", scores.variant}, {"token_source", scores.token_source}, {"echo", scores.echo},
-          {"induction", scores.induction}};
+  return {{"layers", scores.layers},     {"query_heads", scores.query_heads},
+          {"kv_heads", scores.kv_heads}, {"block", scores.block},
+          {"repeats", scores.repeats},   {"seed", scores.seed},
+          {"variant", scores.variant},   {"token_source", scores.token_source},
+          {"echo", scores.echo},         {"induction", scores.induction}};
 }
 
 HeadScores head_scores_from_json(const nlohmann::json& value) {
@@ -51,7 +52,8 @@ HeadScores head_scores_from_json(const nlohmann::json& value) {
   scores.token_source = value.contains("token_source") ? required<std::string>(value, "token_source") : "ids";
   scores.echo = required<std::vector<double>>(value, "echo");
   scores.induction = required<std::vector<double>>(value, "induction");
-  if (scores.layers < 1 || scores.kv_heads < 1 || scores.query_heads < 1 || scores.query_heads % scores.kv_heads != 0) {
+  if (scores.layers < 1 || scores.kv_heads < 1 || scores.query_heads < 1 ||
+      scores.query_heads % scores.kv_heads != 0) {
     throw std::invalid_argument("its head counts make no sense");
   }
   const auto heads = static_cast<size_t>(scores.layers) * static_cast<size_t>(scores.query_heads);

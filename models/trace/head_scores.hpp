@@ -10,7 +10,8 @@ namespace razorscope {
 /// (layer, KV head)
 using HeadId = std::pair<int, int>;
 
-/// What a probe found out about every head (razor-attention: echo and induction scores). Per query head, layer by layer.
+/// What a probe found out about every head (razor-attention: echo and induction scores). Per query head,
+/// layer by layer.
 struct HeadScores {
   int layers = 0;
   int query_heads = 0;
@@ -18,8 +19,8 @@ struct HeadScores {
   int block = 0;    // K, tokens of the block that was repeated
   int repeats = 0;  // R
   uint64_t seed = 0;
-  std::string variant;       // sum-prior or last-prior
-  std::string token_source;  // vocabulary, range or ids
+  std::string variant;            // sum-prior or last-prior
+  std::string token_source;       // vocabulary, range or ids
   std::vector<double> echo;       // [layers, query_heads]
   std::vector<double> induction;  // [layers, query_heads]
 

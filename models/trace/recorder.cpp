@@ -1,9 +1,8 @@
 #include "models/trace/recorder.hpp"
 
-#include <fmt/format.h>
-
 #include <Eigen/Core>
 #include <cstring>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 namespace razorscope {
@@ -13,9 +12,12 @@ using nlohmann::json;
 
 std::string dtype_name(TraceDtype dtype) {
   switch (dtype) {
-    case TraceDtype::f16: return "F16";
-    case TraceDtype::bf16: return "BF16";
-    case TraceDtype::f32: break;
+    case TraceDtype::f16:
+      return "F16";
+    case TraceDtype::bf16:
+      return "BF16";
+    case TraceDtype::f32:
+      break;
   }
   return "F32";
 }
@@ -51,7 +53,8 @@ std::map<std::string, std::string> metadata(const Shape& shape, const TraceOrigi
     out["rope_dim"] = fmt::to_string(shape.rope.dimensions);
     out["rope_pairing"] = shape.rope.pairing == RopePairing::half ? "half" : "interleaved";
     out["rope_scaling"] =
-        json({{"linear", shape.rope.linear_scaling}, {"frequency_factors", shape.rope.frequency_factors}}).dump();
+        json({{"linear", shape.rope.linear_scaling}, {"frequency_factors", shape.rope.frequency_factors}})
+            .dump();
   } else {
     out["slopes"] = json(shape.alibi_slopes).dump();
   }
@@ -91,21 +94,28 @@ TraceRecorder::TraceRecorder(const std::filesystem::path& path, const Transforme
   writer_.write("tokens", 0, std::as_bytes(std::span(ids)));
   for (int i = 0; i < shape_.layers; ++i) {
     const Matrix& weight = transformer.weights().layers[static_cast<size_t>(i)].attention_out;
-    write_rows(fmt::format("wo.{}", i), 0, static_cast<int>(weight.rows), weight.data(), weight.columns, weight.columns);
+    write_rows(fmt::format("wo.{}", i), 0, static_cast<int>(weight.rows), weight.data(), weight.columns,
+               weight.columns);
   }
 }
 
-void TraceRecorder::write_rows(const std::string& tensor, int first_row, int rows, const float* data, size_t stride,
-                               size_t width) {
+void TraceRecorder::write_rows(const std::string& tensor, int first_row, int rows, const float* data,
+                               size_t stride, size_t width) {
   const size_t row_bytes = width * SafetensorsWriter::element_size(dtype_name(dtype_));
   converted_.resize(static_cast<size_t>(rows) * row_bytes);
   for (int r = 0; r < rows; ++r) {
     const float* from = data + static_cast<size_t>(r) * stride;
     std::byte* to = converted_.data() + static_cast<size_t>(r) * row_bytes;
     switch (dtype_) {
-      case TraceDtype::f32: convert_row<float>(from, width, to); break;
-      case TraceDtype::f16: convert_row<Eigen::half>(from, width, to); break;
-      case TraceDtype::bf16: convert_row<Eigen::bfloat16>(from, width, to); break;
+      case TraceDtype::f32:
+        convert_row<float>(from, width, to);
+        break;
+      case TraceDtype::f16:
+        convert_row<Eigen::half>(from, width, to);
+        break;
+      case TraceDtype::bf16:
+        convert_row<Eigen::bfloat16>(from, width, to);
+        break;
     }
   }
   writer_.write(tensor, static_cast<uint64_t>(first_row) * row_bytes, converted_);
@@ -114,7 +124,8 @@ void TraceRecorder::write_rows(const std::string& tensor, int first_row, int row
 void TraceRecorder::attention(int layer, const QueriesKeysValues& block) {
   const auto query_width = static_cast<size_t>(shape_.query_width());
   const auto kv_width = static_cast<size_t>(shape_.kv_width());
-  write_rows(fmt::format("q.{}", layer), block.first_position, block.tokens, block.q, block.stride, query_width);
+  write_rows(fmt::format("q.{}", layer), block.first_position, block.tokens, block.q, block.stride,
+             query_width);
   write_rows(fmt::format("k.{}", layer), block.first_position, block.tokens, block.k, block.stride, kv_width);
   write_rows(fmt::format("v.{}", layer), block.first_position, block.tokens, block.v, block.stride, kv_width);
 }

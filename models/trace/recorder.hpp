@@ -16,9 +16,9 @@ enum class TraceDtype { f32, f16, bf16 };
 
 /// What a trace says about where it comes from.
 struct TraceOrigin {
-  std::string model;         // name or file name
+  std::string model;  // name or file name
   std::string model_sha256;
-  std::string text;          // file name
+  std::string text;  // file name
   std::string text_sha256;
   std::vector<int64_t> text_offsets;  // first byte of each token in the text; the BOS, if any, has -1
   int32_t bos = -1;
@@ -26,12 +26,12 @@ struct TraceOrigin {
   std::optional<ScoreBounds> score_bounds;
 };
 
-/// Writes the trace of one forward pass as it comes; the file appears under its name at commit(). Holds one converted
-/// block at a time.
+/// Writes the trace of one forward pass as it comes; the file appears under its name at commit(). Holds one
+/// converted block at a time.
 class TraceRecorder final : public ForwardObserver {
  public:
-  TraceRecorder(const std::filesystem::path& path, const Transformer& transformer, const std::vector<int32_t>& ids,
-                const TraceOrigin& origin, TraceDtype dtype);
+  TraceRecorder(const std::filesystem::path& path, const Transformer& transformer,
+                const std::vector<int32_t>& ids, const TraceOrigin& origin, TraceDtype dtype);
 
   void attention(int layer, const QueriesKeysValues& block) override;
   void commit() { writer_.commit(); }
@@ -40,7 +40,8 @@ class TraceRecorder final : public ForwardObserver {
   static uint64_t file_bytes(const Shape& shape, size_t tokens, TraceDtype dtype);
 
  private:
-  void write_rows(const std::string& tensor, int first_row, int rows, const float* data, size_t stride, size_t width);
+  void write_rows(const std::string& tensor, int first_row, int rows, const float* data, size_t stride,
+                  size_t width);
 
   Shape shape_;
   TraceDtype dtype_;

@@ -1,16 +1,15 @@
 #include "models/trace/safetensors.hpp"
 
-#include <fcntl.h>
-#include <fmt/format.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <fcntl.h>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <system_error>
+#include <unistd.h>
 #include <utility>
 
 #include "models/base/error.hpp"
@@ -27,9 +26,20 @@ struct Dtype {
   std::string_view name;
   size_t size;
 };
-constexpr std::array<Dtype, 14> dtypes = {{{"F64", 8}, {"F32", 4}, {"F16", 2}, {"BF16", 2}, {"I64", 8}, {"U64", 8},
-                                           {"I32", 4}, {"U32", 4}, {"I16", 2}, {"U16", 2}, {"I8", 1}, {"U8", 1},
-                                           {"BOOL", 1}, {"F8_E4M3", 1}}};
+constexpr std::array<Dtype, 14> dtypes = {{{"F64", 8},
+                                           {"F32", 4},
+                                           {"F16", 2},
+                                           {"BF16", 2},
+                                           {"I64", 8},
+                                           {"U64", 8},
+                                           {"I32", 4},
+                                           {"U32", 4},
+                                           {"I16", 2},
+                                           {"U16", 2},
+                                           {"I8", 1},
+                                           {"U8", 1},
+                                           {"BOOL", 1},
+                                           {"F8_E4M3", 1}}};
 
 std::string printable(const std::string& name) {
   std::string shown;
@@ -38,10 +48,12 @@ std::string printable(const std::string& name) {
 }
 
 [[noreturn]] void fail_write(const std::filesystem::path& path) {
-  throw std::runtime_error(path.string() + ": cannot be written: " + std::error_code(errno, std::generic_category()).message());
+  throw std::runtime_error(
+      path.string() + ": cannot be written: " + std::error_code(errno, std::generic_category()).message());
 }
 
-void write_at(int descriptor, const std::filesystem::path& path, uint64_t offset, std::span<const std::byte> data) {
+void write_at(int descriptor, const std::filesystem::path& path, uint64_t offset,
+              std::span<const std::byte> data) {
   while (!data.empty()) {
     const ssize_t written = ::pwrite(descriptor, data.data(), data.size(), static_cast<off_t>(offset));
     if (written < 0 && errno == EINTR) continue;
@@ -51,7 +63,8 @@ void write_at(int descriptor, const std::filesystem::path& path, uint64_t offset
   }
 }
 
-/// The file that a path means, links followed. What is there and is no regular file must not be replaced by one.
+/// The file that a path means, links followed. What is there and is no regular file must not be replaced by
+/// one.
 std::filesystem::path writable_target(const std::filesystem::path& path) {
   std::error_code problem;
   const std::filesystem::path target = std::filesystem::weakly_canonical(path, problem);
@@ -68,7 +81,8 @@ json parse_header(const char* begin, const char* end) {
   std::set<std::string> names;
   bool twice = false;
   const json::parser_callback_t watch = [&](int depth, json::parse_event_t event, json& parsed) {
-    if (event == json::parse_event_t::key && depth == 1) twice = twice || !names.insert(parsed.get<std::string>()).second;
+    if (event == json::parse_event_t::key && depth == 1)
+      twice = twice || !names.insert(parsed.get<std::string>()).second;
     return true;
   };
   json header = json::parse(begin, end, watch, false);
@@ -93,8 +107,10 @@ SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : file_(path
   uint64_t header_length = 0;
   if (bytes.size() < sizeof(header_length)) fail("header", "the file is too short to be a safetensors file");
   std::memcpy(&header_length, bytes.data(), sizeof(header_length));
-  if (header_length < 2 || header_length > longest_header || header_length > bytes.size() - sizeof(header_length)) {
-    fail("header", fmt::format("a header of {} bytes does not fit into a file of {} (this is not a safetensors file, or it is cut off)",
+  if (header_length < 2 || header_length > longest_header ||
+      header_length > bytes.size() - sizeof(header_length)) {
+    fail("header", fmt::format("a header of {} bytes does not fit into a file of {} (this is not a "
+                               "safetensors file, or it is cut off)",
                                header_length, bytes.size()));
   }
   const auto* text = reinterpret_cast<const char*>(bytes.data() + sizeof(header_length));
@@ -114,11 +130,14 @@ SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : file_(path
       continue;
     }
     SafeTensor tensor;
-    if (!value.contains("dtype") || !value["dtype"].is_string()) fail(shown + ".dtype", "is missing or not a text");
+    if (!value.contains("dtype") || !value["dtype"].is_string())
+      fail(shown + ".dtype", "is missing or not a text");
     tensor.dtype = value["dtype"].get<std::string>();
     const size_t size = SafetensorsWriter::element_size(tensor.dtype);
-    if (size == 0) fail(shown + ".dtype", fmt::format("'{}' is not a safetensors dtype", printable(tensor.dtype)));
-    if (!value.contains("shape") || !value["shape"].is_array()) fail(shown + ".shape", "is missing or not an array");
+    if (size == 0)
+      fail(shown + ".dtype", fmt::format("'{}' is not a safetensors dtype", printable(tensor.dtype)));
+    if (!value.contains("shape") || !value["shape"].is_array())
+      fail(shown + ".shape", "is missing or not an array");
     uint64_t elements = 1;
     for (const json& dim : value["shape"]) {
       if (!dim.is_number_unsigned()) fail(shown + ".shape", "holds something that is not a count");
@@ -128,18 +147,22 @@ SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : file_(path
       }
       elements *= tensor.dims.back();
     }
-    const json& offsets = value.contains("data_offsets") ? value["data_offsets"] : value;  // a copy would recurse into what the file nests
-    if (!offsets.is_array() || offsets.size() != 2 || !offsets[0].is_number_unsigned() || !offsets[1].is_number_unsigned()) {
+    const json& offsets = value.contains("data_offsets")
+                              ? value["data_offsets"]
+                              : value;  // a copy would recurse into what the file nests
+    if (!offsets.is_array() || offsets.size() != 2 || !offsets[0].is_number_unsigned() ||
+        !offsets[1].is_number_unsigned()) {
       fail(shown + ".data_offsets", "is not a pair of byte offsets");
     }
     const auto begin = offsets[0].get<uint64_t>();
     const auto end = offsets[1].get<uint64_t>();
     if (begin > end || end > data.size()) {
-      fail(shown + ".data_offsets", fmt::format("[{}, {}] lies outside the file's {} data bytes", begin, end, data.size()));
+      fail(shown + ".data_offsets",
+           fmt::format("[{}, {}] lies outside the file's {} data bytes", begin, end, data.size()));
     }
     if (end - begin != elements * size) {
-      fail(shown + ".data_offsets",
-           fmt::format("{} bytes, but {} elements of {} take {}", end - begin, elements, tensor.dtype, elements * size));
+      fail(shown + ".data_offsets", fmt::format("{} bytes, but {} elements of {} take {}", end - begin,
+                                                elements, tensor.dtype, elements * size));
     }
     tensor.data = data.subspan(begin, end - begin);
     ranges.emplace_back(begin, std::pair(end, shown));
@@ -160,7 +183,8 @@ size_t SafetensorsWriter::element_size(std::string_view dtype) {
   return 0;
 }
 
-SafetensorsWriter::SafetensorsWriter(std::filesystem::path path, const std::vector<SafeTensorDeclaration>& tensors,
+SafetensorsWriter::SafetensorsWriter(std::filesystem::path path,
+                                     const std::vector<SafeTensorDeclaration>& tensors,
                                      const std::map<std::string, std::string>& metadata)
     : path_(writable_target(path)), part_(path_.string() + ".part") {
   json header;
@@ -169,7 +193,8 @@ SafetensorsWriter::SafetensorsWriter(std::filesystem::path path, const std::vect
   for (const SafeTensorDeclaration& tensor : tensors) {
     uint64_t bytes = element_size(tensor.dtype);
     for (const uint64_t dim : tensor.dims) bytes *= dim;
-    header[tensor.name] = {{"dtype", tensor.dtype}, {"shape", tensor.dims}, {"data_offsets", {size, size + bytes}}};
+    header[tensor.name] = {
+        {"dtype", tensor.dtype}, {"shape", tensor.dims}, {"data_offsets", {size, size + bytes}}};
     ranges_[tensor.name] = {size, size + bytes};
     size += bytes;
   }

@@ -21,8 +21,9 @@ struct SafeTensor {
   uint64_t elements() const;
 };
 
-/// A safetensors file, mapped. The constructor checks header length, JSON, dtypes, shapes against byte ranges, ranges
-/// against the file, and that no two tensors overlap; a fault is an InputError that names file and tensor.
+/// A safetensors file, mapped. The constructor checks header length, JSON, dtypes, shapes against byte
+/// ranges, ranges against the file, and that no two tensors overlap; a fault is an InputError that names file
+/// and tensor.
 class SafetensorsFile {
  public:
   explicit SafetensorsFile(const std::filesystem::path& path);
@@ -45,9 +46,9 @@ struct SafeTensorDeclaration {
   std::vector<uint64_t> dims;
 };
 
-/// Writes a safetensors file whose tensors arrive in pieces. Nothing is seen under the final name before commit(): until
-/// then the data are in "<path>.part", which the destructor removes. Write errors (a full disk) are runtime errors that
-/// name the file.
+/// Writes a safetensors file whose tensors arrive in pieces. Nothing is seen under the final name before
+/// commit(): until then the data are in "<path>.part", which the destructor removes. Write errors (a full
+/// disk) are runtime errors that name the file.
 class SafetensorsWriter {
  public:
   SafetensorsWriter(std::filesystem::path path, const std::vector<SafeTensorDeclaration>& tensors,

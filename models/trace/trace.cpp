@@ -1,13 +1,12 @@
 #include "models/trace/trace.hpp"
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-#include <xxhash.h>
-
 #include <cmath>
 #include <cstring>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <xxhash.h>
 
 #include "models/language/tensor_type.hpp"
 
@@ -36,7 +35,8 @@ json parsed(const SafetensorsFile& file, const std::string& key, const std::stri
   return value;
 }
 
-std::vector<double> numbers(const SafetensorsFile& file, const std::string& key, const json& value, size_t count) {
+std::vector<double> numbers(const SafetensorsFile& file, const std::string& key, const json& value,
+                            size_t count) {
   const auto fail = [&] { file.fail(key, fmt::format("is not an array of {} finite numbers", count)); };
   if (!value.is_array() || value.size() != count) fail();
   std::vector<double> out;
@@ -62,8 +62,10 @@ void append_ids(std::span<const std::byte> data, std::vector<int64_t>& out) {
 Trace::Trace(const std::filesystem::path& path) : file_(path) {
   const std::string format = metadata("format");
   if (format != trace_format) {
-    file_.fail("__metadata__.format", format.empty() ? fmt::format("is missing; a trace says {}", trace_format)
-                                                     : fmt::format("'{}' is not read; allowed: {}", format.substr(0, 80), trace_format));
+    file_.fail("__metadata__.format",
+               format.empty()
+                   ? fmt::format("is missing; a trace says {}", trace_format)
+                   : fmt::format("'{}' is not read; allowed: {}", format.substr(0, 80), trace_format));
   }
   read_tokens();
   read_shape();
@@ -79,7 +81,8 @@ std::string Trace::metadata(const std::string& key) const {
 
 void Trace::read_tokens() {
   const SafeTensor& tensor = tensor_of(file_, "tokens");
-  if (tensor.dims.size() != 1) file_.fail("tokens", fmt::format("has {} dimensions; allowed: 1", tensor.dims.size()));
+  if (tensor.dims.size() != 1)
+    file_.fail("tokens", fmt::format("has {} dimensions; allowed: 1", tensor.dims.size()));
   std::vector<int64_t> ids;
   if (tensor.dtype == "I32") {
     append_ids<int32_t>(tensor.data, ids);
@@ -91,7 +94,8 @@ void Trace::read_tokens() {
     file_.fail("tokens", fmt::format("dtype {} is not read; allowed: I32, I64, U32", tensor.dtype));
   }
   for (const int64_t id : ids) {
-    if (id < 0 || id > std::numeric_limits<int32_t>::max()) file_.fail("tokens", fmt::format("{} is not a token id", id));
+    if (id < 0 || id > std::numeric_limits<int32_t>::max())
+      file_.fail("tokens", fmt::format("{} is not a token id", id));
     ids_.push_back(static_cast<int32_t>(id));
   }
 }
@@ -122,10 +126,11 @@ void Trace::read_shape() {
   const auto check = [&](const std::string& name, const std::vector<uint64_t>& dims) {
     const SafeTensor& tensor = tensor_of(file_, name);
     if (tensor.dims != dims) {
-      file_.fail(name, fmt::format("has the shape [{}], but the other tensors ask for [{}]", fmt::join(tensor.dims, ", "),
-                                   fmt::join(dims, ", ")));
+      file_.fail(name, fmt::format("has the shape [{}], but the other tensors ask for [{}]",
+                                   fmt::join(tensor.dims, ", "), fmt::join(dims, ", ")));
     }
-    if (!float_type(tensor.dtype)) file_.fail(name, fmt::format("dtype {} is not read; allowed: F32, F16, BF16", tensor.dtype));
+    if (!float_type(tensor.dtype))
+      file_.fail(name, fmt::format("dtype {} is not read; allowed: F32, F16, BF16", tensor.dtype));
   };
   for (int i = 0; i < layers; ++i) {
     check(fmt::format("q.{}", i), query_dims);
@@ -134,7 +139,8 @@ void Trace::read_shape() {
     const std::string output = fmt::format("wo.{}", i);
     if (!file_.tensors().contains(output)) continue;
     const SafeTensor& weight = tensor_of(file_, output);
-    if (weight.dims.size() != 2 || weight.dims[0] > most) file_.fail(output, "must have the shape [hidden, query heads x head size]");
+    if (weight.dims.size() != 2 || weight.dims[0] > most)
+      file_.fail(output, "must have the shape [hidden, query heads x head size]");
     check(output, {weight.dims[0], q.dims[1] * q.dims[2]});
     shape_.hidden = static_cast<int>(weight.dims[0]);
   }
@@ -145,11 +151,13 @@ void Trace::read_position_scheme() {
     const std::string text = metadata(key);
     if (text.empty()) return fallback;
     const json value = parsed(file_, key, text);
-    if (!value.is_number() || !std::isfinite(value.get<double>())) file_.fail(std::string("__metadata__.") + key, "is not a number");
+    if (!value.is_number() || !std::isfinite(value.get<double>()))
+      file_.fail(std::string("__metadata__.") + key, "is not a number");
     return value.get<double>();
   };
   const double scale = real("score_scale", 1.0 / std::sqrt(static_cast<double>(shape_.head_size)));
-  if (scale <= 0.0 || scale > 1e6) file_.fail("__metadata__.score_scale", "is out of range; allowed: above 0, at most 1e6");
+  if (scale <= 0.0 || scale > 1e6)
+    file_.fail("__metadata__.score_scale", "is out of range; allowed: above 0, at most 1e6");
   shape_.score_scale = static_cast<float>(scale);
   const double context = real("context", 0.0);
   if (context < 0.0 || context > 1e9) file_.fail("__metadata__.context", "is out of range");
@@ -158,16 +166,19 @@ void Trace::read_position_scheme() {
   if (slopes.empty()) {
     shape_.position = PositionScheme::rope;
     const double theta = real("rope_theta", shape_.rope.theta);
-    if (theta <= 1.0 || theta > 1e12) file_.fail("__metadata__.rope_theta", "is out of range; allowed: above 1, at most 1e12");
+    if (theta <= 1.0 || theta > 1e12)
+      file_.fail("__metadata__.rope_theta", "is out of range; allowed: above 1, at most 1e12");
     shape_.rope.theta = static_cast<float>(theta);
     const double dimensions = real("rope_dim", shape_.head_size);
     if (dimensions < 2.0 || dimensions > shape_.head_size) {
-      file_.fail("__metadata__.rope_dim", fmt::format("is out of range; allowed: 2 to the head size {}", shape_.head_size));
+      file_.fail("__metadata__.rope_dim",
+                 fmt::format("is out of range; allowed: 2 to the head size {}", shape_.head_size));
     }
     shape_.rope.dimensions = static_cast<int>(dimensions) / 2 * 2;
     const std::string pairing = metadata("rope_pairing");
     if (!pairing.empty() && pairing != "half" && pairing != "interleaved") {
-      file_.fail("__metadata__.rope_pairing", fmt::format("'{}' is not known; allowed: half, interleaved", pairing.substr(0, 40)));
+      file_.fail("__metadata__.rope_pairing",
+                 fmt::format("'{}' is not known; allowed: half, interleaved", pairing.substr(0, 40)));
     }
     shape_.rope.pairing = pairing == "interleaved" ? RopePairing::interleaved : RopePairing::half;
     read_rope_scaling();
@@ -176,7 +187,8 @@ void Trace::read_position_scheme() {
   shape_.position = PositionScheme::alibi;
   for (const double slope : numbers(file_, "__metadata__.slopes", parsed(file_, "slopes", slopes),
                                     static_cast<size_t>(shape_.query_heads))) {
-    if (slope < 1e-12 || slope > 1e6) file_.fail("__metadata__.slopes", "holds a slope out of range; allowed: 1e-12 to 1e6");
+    if (slope < 1e-12 || slope > 1e6)
+      file_.fail("__metadata__.slopes", "holds a slope out of range; allowed: 1e-12 to 1e6");
     shape_.alibi_slopes.push_back(static_cast<float>(slope));
   }
 }
@@ -185,13 +197,16 @@ void Trace::read_rope_scaling() {
   const std::string text = metadata("rope_scaling");
   if (text.empty()) return;
   const json value = parsed(file_, "rope_scaling", text);
-  const auto fail = [&] { file_.fail("__metadata__.rope_scaling", R"(is not {"linear": factor, "frequency_factors": [...]})"); };
+  const auto fail = [&] {
+    file_.fail("__metadata__.rope_scaling", R"(is not {"linear": factor, "frequency_factors": [...]})");
+  };
   if (!value.is_object() || !value.contains("linear") || !value["linear"].is_number()) fail();
   shape_.rope.linear_scaling = value["linear"].get<float>();
   if (!(shape_.rope.linear_scaling >= 1.0F) || !std::isfinite(shape_.rope.linear_scaling)) fail();
   if (!value.contains("frequency_factors") || value["frequency_factors"].empty()) return;
-  for (const double factor : numbers(file_, "__metadata__.rope_scaling.frequency_factors", value["frequency_factors"],
-                                     static_cast<size_t>(shape_.rope.dimensions) / 2)) {
+  for (const double factor :
+       numbers(file_, "__metadata__.rope_scaling.frequency_factors", value["frequency_factors"],
+               static_cast<size_t>(shape_.rope.dimensions) / 2)) {
     if (factor <= 0.0) fail();
     shape_.rope.frequency_factors.push_back(static_cast<float>(factor));
   }
@@ -205,7 +220,8 @@ void Trace::read_probe() {
   } catch (const std::invalid_argument& problem) {
     file_.fail("__metadata__.probe", problem.what());
   }
-  if (probe_->layers != shape_.layers || probe_->query_heads != shape_.query_heads || probe_->kv_heads != shape_.kv_heads) {
+  if (probe_->layers != shape_.layers || probe_->query_heads != shape_.query_heads ||
+      probe_->kv_heads != shape_.kv_heads) {
     file_.fail("__metadata__.probe", "was made of a model with other head counts");
   }
 }
@@ -216,9 +232,10 @@ void Trace::read_score_bounds() {
   const json value = parsed(file_, "score_bounds", text);
   if (!value.is_object()) file_.fail("__metadata__.score_bounds", "is not a JSON object");
   const auto heads = static_cast<size_t>(shape_.layers) * static_cast<size_t>(shape_.query_heads);
-  bounds_ = ScoreBounds{
-      numbers(file_, "__metadata__.score_bounds.norm_bound", value.contains("norm_bound") ? value["norm_bound"] : value, heads),
-      numbers(file_, "__metadata__.score_bounds.paper", value.contains("paper") ? value["paper"] : value, heads)};
+  bounds_ = ScoreBounds{numbers(file_, "__metadata__.score_bounds.norm_bound",
+                                value.contains("norm_bound") ? value["norm_bound"] : value, heads),
+                        numbers(file_, "__metadata__.score_bounds.paper",
+                                value.contains("paper") ? value["paper"] : value, heads)};
 }
 
 std::string Trace::content_hash() const {
@@ -239,7 +256,10 @@ Matrix Trace::matrix(const std::string& name) const {
 }
 
 LayerTrace Trace::layer(int index) const {
-  LayerTrace layer{matrix(fmt::format("q.{}", index)), matrix(fmt::format("k.{}", index)), matrix(fmt::format("v.{}", index)), {}};
+  LayerTrace layer{matrix(fmt::format("q.{}", index)),
+                   matrix(fmt::format("k.{}", index)),
+                   matrix(fmt::format("v.{}", index)),
+                   {}};
   const std::string output = fmt::format("wo.{}", index);
   if (file_.tensors().contains(output)) layer.output_weight = matrix(output);
   return layer;

@@ -17,9 +17,9 @@ inline constexpr const char* trace_format = "razorscope-trace-1";
 
 /// One layer's recorded attention inputs in f32, after the position scheme. Rows are tokens.
 struct LayerTrace {
-  Matrix q;            // [tokens, query_heads·head_size]
-  Matrix k;            // [tokens, kv_heads·head_size]
-  Matrix v;            // [tokens, kv_heads·head_size]
+  Matrix q;              // [tokens, query_heads·head_size]
+  Matrix k;              // [tokens, kv_heads·head_size]
+  Matrix v;              // [tokens, kv_heads·head_size]
   Matrix output_weight;  // W_O [hidden, query_heads·head_size]; empty where the trace has none
 };
 
@@ -29,17 +29,19 @@ struct ScoreBounds {
   std::vector<double> paper;       // [layers, query_heads] as the paper prints it: not a bound
 };
 
-/// A recorded trace: a safetensors file with `tokens` [n], and per layer N `q.N` [n, query heads, d], `k.N`, `v.N`
-/// [n, KV heads, d] and optionally `wo.N` [hidden, query heads·d], in F32, F16 or BF16. Metadata (texts, JSON inside):
-/// format = razorscope-trace-1; optional: model, model_sha256, architecture, context, bos, rope_theta, rope_dim,
-/// rope_pairing, rope_scaling, score_scale (default 1/sqrt(d)), slopes (array: the model is ALiBi), text, text_sha256,
-/// text_offsets, probe, score_bounds. Layers are read on demand, so a trace may be larger than memory.
+/// A recorded trace: a safetensors file with `tokens` [n], and per layer N `q.N` [n, query heads, d], `k.N`,
+/// `v.N` [n, KV heads, d] and optionally `wo.N` [hidden, query heads·d], in F32, F16 or BF16. Metadata
+/// (texts, JSON inside): format = razorscope-trace-1; optional: model, model_sha256, architecture, context,
+/// bos, rope_theta, rope_dim, rope_pairing, rope_scaling, score_scale (default 1/sqrt(d)), slopes (array: the
+/// model is ALiBi), text, text_sha256, text_offsets, probe, score_bounds. Layers are read on demand, so a
+/// trace may be larger than memory.
 class Trace {
  public:
   explicit Trace(const std::filesystem::path& path);
 
   const std::filesystem::path& path() const { return file_.path(); }
-  /// Layers, heads, head size and position scheme; hidden and vocabulary are 0 where the trace does not tell them.
+  /// Layers, heads, head size and position scheme; hidden and vocabulary are 0 where the trace does not tell
+  /// them.
   const Shape& shape() const { return shape_; }
   int tokens() const { return static_cast<int>(ids_.size()); }
   const std::vector<int32_t>& ids() const { return ids_; }

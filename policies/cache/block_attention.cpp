@@ -36,8 +36,8 @@ HeadRowsCopy copy_rows(const HeadCache& head, size_t d) {
 
 }  // namespace
 
-void block_attention(const Shape& shape, const HeadCache& head, int kv_head, const QueriesKeysValues& block, float* out,
-                     size_t out_stride) {
+void block_attention(const Shape& shape, const HeadCache& head, int kv_head, const QueriesKeysValues& block,
+                     float* out, size_t out_stride) {
   const auto d = static_cast<size_t>(shape.head_size);
   const auto rows = static_cast<size_t>(block.tokens);
   const HeadRowsCopy copy = copy_rows(head, d);
@@ -47,13 +47,14 @@ void block_attention(const Shape& shape, const HeadCache& head, int kv_head, con
   for (int g = 0; g < shape.group_size(); ++g) {
     const auto query_head = static_cast<size_t>(kv_head * shape.group_size() + g);
     const float slope = shape.alibi_slopes.empty() ? 0.0F : shape.alibi_slopes[query_head];
-    multiply_transposed(rows, columns, d, shape.score_scale, block.q + query_head * d, block.stride, copy.keys.data(), d,
-                        scores.data(), columns);
+    multiply_transposed(rows, columns, d, shape.score_scale, block.q + query_head * d, block.stride,
+                        copy.keys.data(), d, scores.data(), columns);
     for (size_t r = 0; r < rows; ++r) {
       float* row = scores.row(r);
       const size_t visible = columns - (rows - 1 - r);
       const int position = block.first_position + static_cast<int>(r);
-      for (size_t c = 0; c < copy.compensation; ++c) row[c] += copy.bias[c] - slope * static_cast<float>(position);
+      for (size_t c = 0; c < copy.compensation; ++c)
+        row[c] += copy.bias[c] - slope * static_cast<float>(position);
       if (slope != 0.0F) {
         for (size_t c = copy.compensation; c < visible; ++c) {
           const auto slot = static_cast<int>(c - copy.compensation);
@@ -64,7 +65,8 @@ void block_attention(const Shape& shape, const HeadCache& head, int kv_head, con
       softmax_row(row, visible, 0.0F);
       std::fill(row + visible, row + columns, 0.0F);
     }
-    multiply_plain(rows, d, columns, scores.data(), columns, copy.values.data(), d, out + query_head * d, out_stride);
+    multiply_plain(rows, d, columns, scores.data(), columns, copy.values.data(), d, out + query_head * d,
+                   out_stride);
   }
 }
 

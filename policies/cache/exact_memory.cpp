@@ -17,11 +17,13 @@ ExactMemory::ExactMemory(const Shape& shape, int capacity) : shape_(shape), capa
 
 ExactLayer ExactMemory::layer(int index) const {
   const auto i = static_cast<size_t>(index);
-  return {keys_[i].data(), values_[i].data(), static_cast<size_t>(capacity_) * static_cast<size_t>(shape_.head_size)};
+  return {keys_[i].data(), values_[i].data(),
+          static_cast<size_t>(capacity_) * static_cast<size_t>(shape_.head_size)};
 }
 
 void ExactMemory::append(int layer, const QueriesKeysValues& block) {
-  if (block.first_position + block.tokens > capacity_) throw std::length_error("ExactMemory: more tokens than its capacity");
+  if (block.first_position + block.tokens > capacity_)
+    throw std::length_error("ExactMemory: more tokens than its capacity");
   const auto d = static_cast<size_t>(shape_.head_size);
   float* keys = keys_[static_cast<size_t>(layer)].data();
   float* values = values_[static_cast<size_t>(layer)].data();

@@ -30,9 +30,10 @@ void HeadCache::store_positions() {
   std::iota(positions_.as<int32_t>(), positions_.as<int32_t>() + tokens(), 0);
 }
 
-void HeadCache::compress(const float* keys, const float* values, size_t stride, int tokens, const HeadPlan& plan,
-                         std::span<const float> scores) {
-  if (this->tokens() != 0 || has_compensation()) throw std::logic_error("HeadCache::compress: the cache is not empty");
+void HeadCache::compress(const float* keys, const float* values, size_t stride, int tokens,
+                         const HeadPlan& plan, std::span<const float> scores) {
+  if (this->tokens() != 0 || has_compensation())
+    throw std::logic_error("HeadCache::compress: the cache is not empty");
   const auto folds = static_cast<int>(plan.dropped.size());
   const int kept = tokens - folds;
   reserve_slots(kept);
@@ -46,12 +47,14 @@ void HeadCache::compress(const float* keys, const float* values, size_t stride, 
   for (int t = 0; t < tokens; ++t) {
     if (next_dropped != plan.dropped.end() && *next_dropped == t) {
       ++next_dropped;
-      if (plan.fold) fold(t, keys + static_cast<size_t>(t) * stride, values + static_cast<size_t>(t) * stride);
+      if (plan.fold)
+        fold(t, keys + static_cast<size_t>(t) * stride, values + static_cast<size_t>(t) * stride);
     } else {
       kept_positions.push_back(t);
     }
   }
-  if (next_dropped != plan.dropped.end()) throw std::logic_error("HeadCache::compress: the plan drops tokens that are not held");
+  if (next_dropped != plan.dropped.end())
+    throw std::logic_error("HeadCache::compress: the plan drops tokens that are not held");
   for (const auto& [store, rows] : {std::pair(keys_.get(), keys), std::pair(values_.get(), values)}) {
     if (store->wants_calibration()) {
       for (const int32_t t : kept_positions) store->calibrate(rows + static_cast<size_t>(t) * stride);
@@ -208,7 +211,9 @@ void HeadCache::add_scores(std::span<const float> added) {
   for (size_t slot = 0; slot < added.size(); ++slot) scores[slot] += added[slot];
 }
 
-std::span<const float> HeadCache::scores() const { return {scores_.as<float>(), static_cast<size_t>(tokens())}; }
+std::span<const float> HeadCache::scores() const {
+  return {scores_.as<float>(), static_cast<size_t>(tokens())};
+}
 
 ByteLedger HeadCache::ledger() const {
   const auto slots = static_cast<size_t>(tokens());
@@ -225,13 +230,15 @@ ByteLedger HeadCache::ledger() const {
   const size_t allocated = keys.allocated + values.allocated + positions_.allocated() + scores_.allocated() +
                            (compensation_ ? compensation_->allocated() : 0);
   ledger.padding = allocated - ledger.logical();
-  const double bits = spec_.key_codec->bits_per_element(spec_.head_size) + spec_.value_codec->bits_per_element(spec_.head_size);
+  const double bits = spec_.key_codec->bits_per_element(spec_.head_size) +
+                      spec_.value_codec->bits_per_element(spec_.head_size);
   ledger.nominal = static_cast<double>(entries()) * spec_.head_size * bits / 8.0;
   return ledger;
 }
 
 size_t HeadCache::physical_bytes(const HeadCacheSpec& spec, int tokens, int prefix, bool folds) {
-  const size_t slot_array = CacheBuffer::block_size(static_cast<size_t>(rounded_capacity(tokens)) * sizeof(int32_t));
+  const size_t slot_array =
+      CacheBuffer::block_size(static_cast<size_t>(rounded_capacity(tokens)) * sizeof(int32_t));
   size_t bytes = spec.key_codec->allocated_bytes(tokens, spec.head_size, RowRole::keys) +
                  spec.value_codec->allocated_bytes(tokens, spec.head_size, RowRole::values);
   if (spec.keeps_scores) bytes += slot_array;

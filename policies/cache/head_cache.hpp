@@ -21,23 +21,25 @@ struct HeadCacheSpec {
   const Codec* value_codec = nullptr;
   CompensationSpec compensation;
   bool keeps_scores = false;  // one accumulated score a slot (Needs::accumulate)
-  /// ALiBi slope of the head, 0 under RoPE: a folded token at position n weighs exp(slope·n) in its slot, so that the
-  /// slot's bias ln Σ exp(slope·n) - slope·m is what the tokens' own biases sum to (razor-attention, section 2).
+  /// ALiBi slope of the head, 0 under RoPE: a folded token at position n weighs exp(slope·n) in its slot, so
+  /// that the slot's bias ln Σ exp(slope·n) - slope·m is what the tokens' own biases sum to (razor-attention,
+  /// section 2).
   double slope = 0.0;
 };
 
 /// The KV cache of one head: coded rows of the tokens it keeps, in slots, and its compensation slots.
 ///
-/// Where the codecs allow, a token that leaves is overwritten by the last slot, so that only one row is moved and slot
-/// order is free; codecs that group or age rows keep the order. Positions are stored once a token has left; before that
-/// slot i holds position i. Not shared by threads, but attend() may run for one head at a time on any thread.
+/// Where the codecs allow, a token that leaves is overwritten by the last slot, so that only one row is moved
+/// and slot order is free; codecs that group or age rows keep the order. Positions are stored once a token
+/// has left; before that slot i holds position i. Not shared by threads, but attend() may run for one head at
+/// a time on any thread.
 class HeadCache {
  public:
   HeadCache(const HeadCacheSpec& spec, AllocationCounter& counter);
 
-  /// Fills an empty cache with the prefix 0 .. tokens - 1 of exact rows (row t at keys + t·stride), less the planned
-  /// tokens: each row is encoded, or folded from its exact value. Memory fits what is kept. scores: the tokens'
-  /// accumulated scores, [tokens], where the cache keeps them.
+  /// Fills an empty cache with the prefix 0 .. tokens - 1 of exact rows (row t at keys + t·stride), less the
+  /// planned tokens: each row is encoded, or folded from its exact value. Memory fits what is kept. scores:
+  /// the tokens' accumulated scores, [tokens], where the cache keeps them.
   void compress(const float* keys, const float* values, size_t stride, int tokens, const HeadPlan& plan,
                 std::span<const float> scores = {});
 
@@ -74,7 +76,8 @@ class HeadCache {
 
   ByteLedger ledger() const;
 
-  /// Physical bytes of a cache that keeps `tokens` of a prefix of `prefix` tokens, as compress() would allocate them.
+  /// Physical bytes of a cache that keeps `tokens` of a prefix of `prefix` tokens, as compress() would
+  /// allocate them.
   static size_t physical_bytes(const HeadCacheSpec& spec, int tokens, int prefix, bool folds);
 
  private:

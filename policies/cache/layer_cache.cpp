@@ -5,7 +5,8 @@
 
 namespace razorscope {
 
-PolicyRun::PolicyRun(const Policy& policy, const SelectionContext& context) : policy_(policy), shape_(context.shape) {
+PolicyRun::PolicyRun(const Policy& policy, const SelectionContext& context)
+    : policy_(policy), shape_(context.shape) {
   for (const bool keys : {true, false}) {
     for (const bool is_protected : {false, true}) {
       const CodecChoice& choice = policy.codec_of(keys, is_protected);
@@ -48,7 +49,8 @@ size_t PolicyRun::predicted_bytes(int prefix) const {
     const LayerPlan plan = counts ? LayerPlan(view.held.size()) : selection_->plan(view);
     for (int h = 0; h < shape_.kv_heads; ++h) {
       const HeadPlan& head = plan[static_cast<size_t>(h)];
-      const int kept = counts ? (*counts)[static_cast<size_t>(h)] : prefix - static_cast<int>(head.dropped.size());
+      const int kept =
+          counts ? (*counts)[static_cast<size_t>(h)] : prefix - static_cast<int>(head.dropped.size());
       bytes += HeadCache::physical_bytes(head_spec(layer, h), kept, prefix, head.fold);
     }
   }
@@ -75,8 +77,10 @@ LayerPlan LayerCache::compress(const PrefixView& prefix, int tokens) {
   const bool accumulates = run_->selection().needs().accumulate;
   for (size_t h = 0; h < heads_.size(); ++h) {
     const int head = static_cast<int>(h);
-    const std::vector<float> scores = accumulates ? run_->selection().initial_scores(now, head) : std::vector<float>();
-    heads_[h].compress(prefix.keys.row(0, head), prefix.values.row(0, head), prefix.keys.token_stride, tokens, plan[h], scores);
+    const std::vector<float> scores =
+        accumulates ? run_->selection().initial_scores(now, head) : std::vector<float>();
+    heads_[h].compress(prefix.keys.row(0, head), prefix.values.row(0, head), prefix.keys.token_stride, tokens,
+                       plan[h], scores);
   }
   return plan;
 }

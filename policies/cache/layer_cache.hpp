@@ -8,7 +8,8 @@
 
 namespace razorscope {
 
-/// A policy at work on one sequence: its selection and its codecs, made once and shared by the layers' caches.
+/// A policy at work on one sequence: its selection and its codecs, made once and shared by the layers'
+/// caches.
 class PolicyRun {
  public:
   PolicyRun(const Policy& policy, const SelectionContext& context);
@@ -18,28 +19,31 @@ class PolicyRun {
   const Shape& shape() const { return shape_; }
   HeadCacheSpec head_spec(int layer, int kv_head) const;
 
-  /// Physical bytes of all caches right after the prefix is compressed: from Selection::kept_counts, else from the plan,
-  /// for selections whose plans need no observation.
+  /// Physical bytes of all caches right after the prefix is compressed: from Selection::kept_counts, else
+  /// from the plan, for selections whose plans need no observation.
   size_t predicted_bytes(int prefix) const;
 
  private:
-  const Codec* codec(bool keys, bool is_protected) const { return codecs_[(keys ? 0 : 2) + (is_protected ? 1 : 0)].get(); }
+  const Codec* codec(bool keys, bool is_protected) const {
+    return codecs_[(keys ? 0 : 2) + (is_protected ? 1 : 0)].get();
+  }
 
   Policy policy_;
   Shape shape_;
   std::unique_ptr<const Selection> selection_;
-  std::vector<std::unique_ptr<const Codec>> codecs_;  // keys of others, of protected; values of others, of protected
+  std::vector<std::unique_ptr<const Codec>>
+      codecs_;  // keys of others, of protected; values of others, of protected
 };
 
-/// One layer's KV cache under a policy. Life: compress() once with the exact prefix, then for each token append(), attend()
-/// for each KV head, end_step().
+/// One layer's KV cache under a policy. Life: compress() once with the exact prefix, then for each token
+/// append(), attend() for each KV head, end_step().
 class LayerCache {
  public:
   /// `run` and `counter` must outlive it.
   LayerCache(const PolicyRun& run, int layer, AllocationCounter& counter);
 
-  /// Plans and builds the heads' caches from the exact prefix. `prefix` shows what the selection needs. Returns what was
-  /// planned.
+  /// Plans and builds the heads' caches from the exact prefix. `prefix` shows what the selection needs.
+  /// Returns what was planned.
   LayerPlan compress(const PrefixView& prefix, int tokens);
 
   /// Adds a token; k, v: [kv_heads, head_size].
@@ -48,8 +52,8 @@ class LayerCache {
   /// Attention of one KV head's group. May run for different heads on different threads.
   void attend(int kv_head, const GroupQuery& query, const GroupOutput& output);
 
-  /// Under every_step: plans and drops after the token at `position` was attended. Returns what was planned (empty
-  /// heads otherwise).
+  /// Under every_step: plans and drops after the token at `position` was attended. Returns what was planned
+  /// (empty heads otherwise).
   LayerPlan end_step(int position);
 
   const HeadCache& head(int index) const { return heads_[static_cast<size_t>(index)]; }
@@ -63,7 +67,8 @@ class LayerCache {
   const PolicyRun* run_;
   int layer_;
   std::vector<HeadCache> heads_;
-  std::vector<std::vector<float>> weights_;  // per KV head, of the latest query; where the selection wants them
+  std::vector<std::vector<float>>
+      weights_;  // per KV head, of the latest query; where the selection wants them
 };
 
 }  // namespace razorscope

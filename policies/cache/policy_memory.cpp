@@ -23,14 +23,15 @@ GroupQuery group_query(const Shape& shape, const QueriesKeysValues& block, int r
 }  // namespace
 
 PrefixQueries::PrefixQueries(const Shape& shape, int tokens) : shape_(shape) {
-  for (int i = 0; i < shape.layers; ++i) queries_.emplace_back(static_cast<size_t>(tokens), static_cast<size_t>(shape.query_width()));
+  for (int i = 0; i < shape.layers; ++i)
+    queries_.emplace_back(static_cast<size_t>(tokens), static_cast<size_t>(shape.query_width()));
 }
 
 void PrefixQueries::add(int layer, const QueriesKeysValues& block) {
   Matrix& queries = queries_[static_cast<size_t>(layer)];
   for (int t = 0; t < block.tokens; ++t) {
-    std::memcpy(queries.row(static_cast<size_t>(block.first_position + t)), block.q + static_cast<size_t>(t) * block.stride,
-                queries.columns * sizeof(float));
+    std::memcpy(queries.row(static_cast<size_t>(block.first_position + t)),
+                block.q + static_cast<size_t>(t) * block.stride, queries.columns * sizeof(float));
   }
 }
 
@@ -39,7 +40,9 @@ HeadRows PrefixQueries::rows(int layer) const {
   return {queries.data(), queries.columns, static_cast<size_t>(shape_.head_size)};
 }
 
-PolicyMemory::PolicyMemory(const PolicyRun& run) : run_(run) { layers_.reserve(static_cast<size_t>(run.shape().layers)); }
+PolicyMemory::PolicyMemory(const PolicyRun& run) : run_(run) {
+  layers_.reserve(static_cast<size_t>(run.shape().layers));
+}
 
 void PolicyMemory::compress_layer(const PrefixView& prefix, int tokens) {
   layers_.emplace_back(run_, static_cast<int>(layers_.size()), counter_);
@@ -84,7 +87,8 @@ void PolicyMemory::prefill(int layer, const QueriesKeysValues& block, float* out
     const size_t from = static_cast<size_t>(t) * block.stride;
     cache.append(block.first_position + t, block.k + from, block.v + from);
   }
-  parallel_for(shape.kv_heads, [&](int h) { block_attention(shape, cache.head(h), h, block, out, out_stride); });
+  parallel_for(shape.kv_heads,
+               [&](int h) { block_attention(shape, cache.head(h), h, block, out, out_stride); });
 }
 
 ByteLedger PolicyMemory::ledger() const {

@@ -10,8 +10,8 @@
 
 namespace razorscope {
 
-/// Keeps the queries of a prefix while it is prefilled, for policies that decide by them: [tokens, query_heads·head_size]
-/// per layer.
+/// Keeps the queries of a prefix while it is prefilled, for policies that decide by them: [tokens,
+/// query_heads·head_size] per layer.
 class PrefixQueries {
  public:
   PrefixQueries(const Shape& shape, int tokens);
@@ -23,11 +23,11 @@ class PrefixQueries {
   std::vector<Matrix> queries_;
 };
 
-/// A sequence's memory under a policy, forked from an exact prefill. Owns the caches of all layers; the policy run must
-/// outlive it.
+/// A sequence's memory under a policy, forked from an exact prefill. Owns the caches of all layers; the
+/// policy run must outlive it.
 ///
-/// Contract. `compress_layer` for every layer in ascending order, then step or prefill (which continues the sequence) as
-/// AttentionMemory says.
+/// Contract. `compress_layer` for every layer in ascending order, then step or prefill (which continues the
+/// sequence) as AttentionMemory says.
 class PolicyMemory final : public AttentionMemory {
  public:
   explicit PolicyMemory(const PolicyRun& run);
@@ -36,8 +36,8 @@ class PolicyMemory final : public AttentionMemory {
 
   void compress_layer(const PrefixView& prefix, int tokens);
 
-  /// Several tokens at a time, each attending to what is held and to those before it: in one block where that is the
-  /// same as token by token (decides_later() is false), else token by token.
+  /// Several tokens at a time, each attending to what is held and to those before it: in one block where that
+  /// is the same as token by token (decides_later() is false), else token by token.
   void prefill(int layer, const QueriesKeysValues& block, float* out) override;
   void step(int layer, const QueriesKeysValues& token, float* out) override;
 

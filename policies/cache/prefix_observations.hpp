@@ -8,12 +8,13 @@
 
 namespace razorscope {
 
-/// What selections are shown of one layer's exact prefix, computed once for all policies that need it. Views the caller's
-/// rows, which must outlive it.
+/// What selections are shown of one layer's exact prefix, computed once for all policies that need it. Views
+/// the caller's rows, which must outlive it.
 class PrefixObservations {
  public:
   /// `known` >= prefix: tokens that the rows reach to; those after the prefix are shown to oracles only.
-  PrefixObservations(const Shape& shape, HeadRows queries, HeadRows keys, HeadRows values, int prefix, int known);
+  PrefixObservations(const Shape& shape, HeadRows queries, HeadRows keys, HeadRows values, int prefix,
+                     int known);
 
   /// Computes what `needs` asks for, unless it is there. Uses all threads.
   void prepare(const Needs& needs);

@@ -8,7 +8,8 @@ namespace razorscope {
 /// How a row of a head's keys or values lies in memory: what kernels dispatch on.
 enum class RowFormat { f32, f16 };
 
-/// One KV head's cache, as kernels read it. Slot order is free; a slot's row begins at keys + slot·key_stride bytes.
+/// One KV head's cache, as kernels read it. Slot order is free; a slot's row begins at keys + slot·key_stride
+/// bytes.
 struct HeadView {
   int head_size = 0;
   int slots = 0;
@@ -19,7 +20,8 @@ struct HeadView {
   size_t key_stride = 0;
   size_t value_stride = 0;
   const int32_t* positions = nullptr;  // [slots]; null: slot i holds position i. Read under ALiBi only.
-  // Compensation slots: f32 rows and an additive bias on the score, the logarithm of the weight they stand for.
+  // Compensation slots: f32 rows and an additive bias on the score, the logarithm of the weight they stand
+  // for.
   int compensation_slots = 0;
   const float* compensation_keys = nullptr;    // [compensation_slots, head_size]
   const float* compensation_values = nullptr;  // [compensation_slots, head_size]
@@ -37,19 +39,20 @@ struct GroupQuery {
   int position = 0;               // of the query; read under ALiBi only
 };
 
-/// score(slot) = scale·q·k - slope·(position - slot's position); a compensation slot: scale·q·k̂ + bias - slope·position.
+/// score(slot) = scale·q·k - slope·(position - slot's position); a compensation slot: scale·q·k̂ + bias -
+/// slope·position.
 struct GroupOutput {
   float* out = nullptr;      // [group, head_size], softmax(scores)·V
   float* scores = nullptr;   // [group, entries()] in slot order, compensation slots last; null: not wanted
   float* log_sum = nullptr;  // [group], ln Σ exp(score); null: not wanted
 };
 
-/// Exact decode attention of one KV head over all its slots, by the active target. At least one entry. Results do not
-/// depend on the number of threads: a call runs on one.
+/// Exact decode attention of one KV head over all its slots, by the active target. At least one entry.
+/// Results do not depend on the number of threads: a call runs on one.
 void attend_group(const HeadView& head, const GroupQuery& query, const GroupOutput& output);
 
-/// In place over one row of causal scores: row[j] = softmax_j(row[j] + slope·j), over j < count; the shift by the query's
-/// own position cancels. By the active target.
+/// In place over one row of causal scores: row[j] = softmax_j(row[j] + slope·j), over j < count; the shift by
+/// the query's own position cancels. By the active target.
 void softmax_row(float* row, size_t count, float slope);
 
 }  // namespace razorscope

@@ -1,4 +1,5 @@
-// The scalar twin: what the vector kernels must equal, in double precision and as plainly as it can be written.
+// The scalar twin: what the vector kernels must equal, in double precision and as plainly as it can be
+// written.
 #include <Eigen/Core>
 #include <cmath>
 #include <cstring>
@@ -66,10 +67,12 @@ void attend_group_scalar(const HeadView& head, const GroupQuery& query, const Gr
         sums[static_cast<size_t>(i)] += weight * value;
       }
     }
-    for (int i = 0; i < d; ++i) output.out[g * d + i] = static_cast<float>(sums[static_cast<size_t>(i)] / total);
+    for (int i = 0; i < d; ++i)
+      output.out[g * d + i] = static_cast<float>(sums[static_cast<size_t>(i)] / total);
     if (output.scores != nullptr) {
       for (int e = 0; e < entries; ++e) {
-        output.scores[static_cast<ptrdiff_t>(g) * entries + e] = static_cast<float>(scores[static_cast<size_t>(e)]);
+        output.scores[static_cast<ptrdiff_t>(g) * entries + e] =
+            static_cast<float>(scores[static_cast<size_t>(e)]);
       }
     }
     if (output.log_sum != nullptr) output.log_sum[g] = static_cast<float>(largest + std::log(total));
@@ -78,7 +81,8 @@ void attend_group_scalar(const HeadView& head, const GroupQuery& query, const Gr
 
 void softmax_row_scalar(float* row, size_t count, float slope) {
   double largest = -std::numeric_limits<double>::infinity();
-  for (size_t j = 0; j < count; ++j) largest = std::max(largest, row[j] + double{slope} * static_cast<double>(j));
+  for (size_t j = 0; j < count; ++j)
+    largest = std::max(largest, row[j] + double{slope} * static_cast<double>(j));
   double total = 0.0;
   std::vector<double> weights(count);
   for (size_t j = 0; j < count; ++j) {

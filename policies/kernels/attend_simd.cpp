@@ -1,6 +1,6 @@
-// Decode attention and softmax for every vector target, from one source (Highway's foreach_target includes this file
-// once a target). Decode attention is a stream over K and V: each block of tokens is read once for a tile of query rows,
-// with an online softmax between blocks (Milakov and Gimelshein 2018; Dao et al. 2022).
+// Decode attention and softmax for every vector target, from one source (Highway's foreach_target includes
+// this file once a target). Decode attention is a stream over K and V: each block of tokens is read once for
+// a tile of query rows, with an online softmax between blocks (Milakov and Gimelshein 2018; Dao et al. 2022).
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -13,10 +13,12 @@
 #define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "policies/kernels/attend_simd.cpp"
-#include <hwy/foreach_target.h>  // must come before highway.h
+// foreach_target must come before highway, and math needs what highway sets up.
+// clang-format off
+#include <hwy/foreach_target.h>
 #include <hwy/highway.h>
-// Math needs the target's own namespace set up by highway.h.
 #include <hwy/contrib/math/math-inl.h>
+// clang-format on
 
 HWY_BEFORE_NAMESPACE();
 namespace razorscope {
@@ -28,8 +30,8 @@ namespace hn = hwy::HWY_NAMESPACE;
 using FloatTag = hn::ScalableTag<float>;
 using FloatVector = hn::Vec<FloatTag>;
 
-constexpr int block_slots = 64;     // tokens between two corrections of the running maximum
-constexpr int largest_tile = 4;     // query rows that share one pass over K and V
+constexpr int block_slots = 64;  // tokens between two corrections of the running maximum
+constexpr int largest_tile = 4;  // query rows that share one pass over K and V
 
 /// Rows of f32.
 struct F32Row {
@@ -93,8 +95,8 @@ HWY_INLINE void dot_rows(Row row, const float* q, size_t d, std::array<float, Ti
 
 /// out[g] = out[g]·correction[g] + Σ_t weights[g][t]·v_t over a block of slots.
 template <class Row, int Tile>
-HWY_INLINE void add_values(const std::byte* values, size_t stride, size_t count, size_t d, const float* weights,
-                           const std::array<float, Tile>& correction, float* out) {
+HWY_INLINE void add_values(const std::byte* values, size_t stride, size_t count, size_t d,
+                           const float* weights, const std::array<float, Tile>& correction, float* out) {
   const FloatTag tag;
   const size_t lanes = hn::Lanes(tag);
   size_t i = 0;
@@ -141,7 +143,8 @@ HWY_INLINE float exponentials(float* row, size_t count, float largest) {
   }
   float total = hn::GetLane(hn::SumOfLanes(tag, sums));
   if (j < count) {
-    // A vector of copies keeps the tail on the same exp as the rest, so that results do not depend on the length.
+    // A vector of copies keeps the tail on the same exp as the rest, so that results do not depend on the
+    // length.
     alignas(64) std::array<float, HWY_MAX_BYTES / sizeof(float)> tail;
     tail.fill(largest);
     std::copy(row + j, row + count, tail.begin());
@@ -170,8 +173,8 @@ HWY_INLINE void absorb(const std::byte* values, size_t stride, size_t count, siz
 }
 
 template <int Tile>
-HWY_INLINE void store_scores(const GroupOutput& output, int first_row, int entries, int first_entry, size_t count,
-                             const float* scores) {
+HWY_INLINE void store_scores(const GroupOutput& output, int first_row, int entries, int first_entry,
+                             size_t count, const float* scores) {
   if (output.scores == nullptr) return;
   for (int g = 0; g < Tile; ++g) {
     std::copy_n(scores + g * block_slots, count,
@@ -221,8 +224,8 @@ void attend_tile(const HeadView& head, const GroupQuery& query, const GroupOutpu
       }
     }
     store_scores<Tile>(output, first_row, head.entries(), head.slots + begin, count, scores.data());
-    absorb<F32Row, Tile>(reinterpret_cast<const std::byte*>(values), d * sizeof(float), count, d, scores.data(), running,
-                         out);
+    absorb<F32Row, Tile>(reinterpret_cast<const std::byte*>(values), d * sizeof(float), count, d,
+                         scores.data(), running, out);
   }
   for (size_t g = 0; g < Tile; ++g) {
     for (size_t i = 0; i < d; ++i) out[g * d + i] /= running.total[g];
@@ -239,25 +242,40 @@ void attend_rows(const HeadView& head, const GroupQuery& query, const GroupOutpu
     attend_tile<KeyRow, ValueRow, largest_tile>(head, query, output, row);
   }
   switch (query.group - row) {
-    case 3: attend_tile<KeyRow, ValueRow, 3>(head, query, output, row); break;
-    case 2: attend_tile<KeyRow, ValueRow, 2>(head, query, output, row); break;
-    case 1: attend_tile<KeyRow, ValueRow, 1>(head, query, output, row); break;
-    default: break;
+    case 3:
+      attend_tile<KeyRow, ValueRow, 3>(head, query, output, row);
+      break;
+    case 2:
+      attend_tile<KeyRow, ValueRow, 2>(head, query, output, row);
+      break;
+    case 1:
+      attend_tile<KeyRow, ValueRow, 1>(head, query, output, row);
+      break;
+    default:
+      break;
   }
 }
 
 template <class KeyRow>
 void attend_with_keys(const HeadView& head, const GroupQuery& query, const GroupOutput& output) {
   switch (head.value_format) {
-    case RowFormat::f32: attend_rows<KeyRow, F32Row>(head, query, output); break;
-    case RowFormat::f16: attend_rows<KeyRow, F16Row>(head, query, output); break;
+    case RowFormat::f32:
+      attend_rows<KeyRow, F32Row>(head, query, output);
+      break;
+    case RowFormat::f16:
+      attend_rows<KeyRow, F16Row>(head, query, output);
+      break;
   }
 }
 
 void attend_group_simd(const HeadView& head, const GroupQuery& query, const GroupOutput& output) {
   switch (head.key_format) {
-    case RowFormat::f32: attend_with_keys<F32Row>(head, query, output); break;
-    case RowFormat::f16: attend_with_keys<F16Row>(head, query, output); break;
+    case RowFormat::f32:
+      attend_with_keys<F32Row>(head, query, output);
+      break;
+    case RowFormat::f16:
+      attend_with_keys<F16Row>(head, query, output);
+      break;
   }
 }
 
@@ -275,14 +293,16 @@ void softmax_row_simd(float* row, size_t count, float slope) {
   for (; j < count; ++j) most = std::max(most, row[j]);
   const float inverse = 1.0F / exponentials(row, count, most);
   const FloatVector factor = hn::Set(tag, inverse);
-  for (j = 0; j + lanes <= count; j += lanes) hn::StoreU(hn::Mul(hn::LoadU(tag, row + j), factor), tag, row + j);
+  for (j = 0; j + lanes <= count; j += lanes)
+    hn::StoreU(hn::Mul(hn::LoadU(tag, row + j), factor), tag, row + j);
   for (; j < count; ++j) row[j] *= inverse;
 }
 
 }  // namespace
 
 const KernelTable& kernels() {
-  static const KernelTable table = {HWY_TARGET == HWY_AVX3 ? Target::avx512 : Target::avx2, attend_group_simd, softmax_row_simd};
+  static const KernelTable table = {HWY_TARGET == HWY_AVX3 ? Target::avx512 : Target::avx2, attend_group_simd,
+                                    softmax_row_simd};
   return table;
 }
 

@@ -10,11 +10,13 @@
 namespace razorscope {
 namespace {
 
-constexpr int query_block = 64;  // rows of scores at a time: 64 x 8192 floats are 2 MiB, the size of a core's L2
+constexpr int query_block =
+    64;  // rows of scores at a time: 64 x 8192 floats are 2 MiB, the size of a core's L2
 
 }  // namespace
 
-void prefill_attention(const Shape& shape, const ExactLayer& layer, const QueriesKeysValues& block, float* out) {
+void prefill_attention(const Shape& shape, const ExactLayer& layer, const QueriesKeysValues& block,
+                       float* out) {
   const auto d = static_cast<size_t>(shape.head_size);
   const int blocks = (block.tokens + query_block - 1) / query_block;
   const int jobs = blocks * shape.query_heads;
@@ -29,8 +31,8 @@ void prefill_attention(const Shape& shape, const ExactLayer& layer, const Querie
     const float* q = block.q + static_cast<size_t>(begin) * block.stride + static_cast<size_t>(head) * d;
     const float slope = shape.alibi_slopes.empty() ? 0.0F : shape.alibi_slopes[static_cast<size_t>(head)];
     Matrix scores(static_cast<size_t>(rows), keys);
-    multiply_transposed(scores.rows, keys, d, shape.score_scale, q, block.stride, layer.keys + kv_offset, d, scores.data(),
-                        keys);
+    multiply_transposed(scores.rows, keys, d, shape.score_scale, q, block.stride, layer.keys + kv_offset, d,
+                        scores.data(), keys);
     for (int r = 0; r < rows; ++r) {
       float* row = scores.row(static_cast<size_t>(r));
       const auto visible = static_cast<size_t>(block.first_position + begin + r + 1);

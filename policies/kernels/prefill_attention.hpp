@@ -13,8 +13,10 @@ struct ExactLayer {
 };
 
 /// Exact causal attention of a block of new tokens, whose keys and values the layer already holds.
-/// out: [block.tokens, query_heads·head_size]. Blocked over queries: scores of a block by GEMM, softmax per row, then the
-/// product with V. Parallel over heads and blocks of queries; results do not depend on the number of threads.
-void prefill_attention(const Shape& shape, const ExactLayer& layer, const QueriesKeysValues& block, float* out);
+/// out: [block.tokens, query_heads·head_size]. Blocked over queries: scores of a block by GEMM, softmax per
+/// row, then the product with V. Parallel over heads and blocks of queries; results do not depend on the
+/// number of threads.
+void prefill_attention(const Shape& shape, const ExactLayer& layer, const QueriesKeysValues& block,
+                       float* out);
 
 }  // namespace razorscope

@@ -1,10 +1,9 @@
 #include "policies/kernels/target.hpp"
 
-#include <hwy/targets.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <hwy/targets.h>
 
 #include "models/base/error.hpp"
 #include "policies/kernels/kernel_table.hpp"
@@ -14,9 +13,12 @@ namespace {
 
 const KernelTable* table_of(Target target) {
   switch (target) {
-    case Target::scalar: return &scalar_kernels();
-    case Target::avx2: return (hwy::SupportedTargets() & HWY_AVX2) != 0 ? avx2_kernels() : nullptr;
-    case Target::avx512: return (hwy::SupportedTargets() & HWY_AVX3) != 0 ? avx512_kernels() : nullptr;
+    case Target::scalar:
+      return &scalar_kernels();
+    case Target::avx2:
+      return (hwy::SupportedTargets() & HWY_AVX2) != 0 ? avx2_kernels() : nullptr;
+    case Target::avx512:
+      return (hwy::SupportedTargets() & HWY_AVX3) != 0 ? avx512_kernels() : nullptr;
   }
   return nullptr;
 }
@@ -31,7 +33,8 @@ Target target_named(std::string_view where, std::string_view name) {
 }
 
 Target initial_target() {
-  const char* wanted = std::getenv("RAZORSCOPE_TARGET");  // NOLINT(concurrency-mt-unsafe): nothing here calls setenv
+  const char* wanted =
+      std::getenv("RAZORSCOPE_TARGET");  // NOLINT(concurrency-mt-unsafe): nothing here calls setenv
   if (wanted != nullptr && *wanted != '\0') return target_named("RAZORSCOPE_TARGET", wanted);
   return available_targets().back();
 }
@@ -46,9 +49,12 @@ std::atomic<const KernelTable*>& chosen_table() {
 
 std::string_view target_name(Target target) {
   switch (target) {
-    case Target::scalar: return "scalar";
-    case Target::avx2: return "avx2";
-    case Target::avx512: return "avx512";
+    case Target::scalar:
+      return "scalar";
+    case Target::avx2:
+      return "avx2";
+    case Target::avx512:
+      return "avx512";
   }
   return "?";
 }

@@ -26,22 +26,26 @@ class Adakv final : public Selection {
     for (size_t h = 0; h < plan.size(); ++h) plan[h] = snapkv_plan(view, h, scores[h], shares[h], window);
     return plan;
   }
-  /// The shares follow from scores that are not known yet; only their sum is. One block more a head covers the rounding.
+  /// The shares follow from scores that are not known yet; only their sum is. One block more a head covers
+  /// the rounding.
   std::optional<std::vector<int>> kept_counts(int /*layer*/, int prefix) const override {
     const int count = prefix <= budget_ ? prefix : std::min(prefix, budget_ + block_tokens);
     return std::vector<int>(static_cast<size_t>(kv_heads_), count);
   }
 
  private:
-  /// A floor for each head, and the rest where the best scores of all heads are; the sum is at most heads x extra.
+  /// A floor for each head, and the rest where the best scores of all heads are; the sum is at most heads x
+  /// extra.
   std::vector<int> head_shares(const std::vector<std::vector<double>>& scores, int extra) const {
     std::vector<double> all;
     for (const std::vector<double>& head : scores) all.insert(all.end(), head.begin(), head.end());
     const auto width = static_cast<int32_t>(scores.front().size());
     std::vector<int> best(scores.size(), 0);
-    for (const int32_t index : top_indices(all, extra * kv_heads_)) ++best[static_cast<size_t>(index / width)];
+    for (const int32_t index : top_indices(all, extra * kv_heads_))
+      ++best[static_cast<size_t>(index / width)];
     std::vector<int> shares;
-    for (const int count : best) shares.push_back(static_cast<int>(std::floor(floor_ * extra) + std::floor((1.0 - floor_) * count)));
+    for (const int count : best)
+      shares.push_back(static_cast<int>(std::floor(floor_ * extra) + std::floor((1.0 - floor_) * count)));
     return shares;
   }
 
@@ -57,11 +61,17 @@ SelectionEntry adakv_selection() {
   SelectionEntry entry;
   entry.name = "adakv";
   entry.help = "snapkv with a layer's budget shared between its heads by their best scores";
-  entry.source = "Feng et al., Ada-KV: Optimizing KV Cache Eviction by Adaptive Budget Allocation, 2024 (arXiv 2407.11550). Shares are "
-                 "rounded down, so that a layer never exceeds its budget; per KV head as snapkv here.";
+  entry.source =
+      "Feng et al., Ada-KV: Optimizing KV Cache Eviction by Adaptive Budget Allocation, 2024 (arXiv "
+      "2407.11550). Shares are "
+      "rounded down, so that a layer never exceeds its budget; per KV head as snapkv here.";
   entry.parameters = snapkv_parameters();
-  entry.parameters.push_back({.name = "floor", .kind = ParameterKind::real, .fallback = "0.2",
-                              .help = "share of the even budget that every head has for itself", .lowest = 0.0, .highest = 1.0});
+  entry.parameters.push_back({.name = "floor",
+                              .kind = ParameterKind::real,
+                              .fallback = "0.2",
+                              .help = "share of the even budget that every head has for itself",
+                              .lowest = 0.0,
+                              .highest = 1.0});
   entry.size_parameter = "budget";
   entry.make = [](const std::string&, const ParameterValues& values, const SelectionContext& context) {
     return std::make_unique<Adakv>(budget_tokens(values, "budget", context), values.real("floor"),

@@ -24,8 +24,10 @@ SelectionEntry oracle_selection() {
   entry.name = "oracle";
   entry.variants = {"belady"};
   entry.help = "the tokens that the trace's queries to come attend to most: an upper bound, in replay only";
-  entry.source = "after Belady, A study of replacement algorithms for a virtual-storage computer, 1966: the future is known. Weights of the "
-                 "group's query heads are summed.";
+  entry.source =
+      "after Belady, A study of replacement algorithms for a virtual-storage computer, 1966: the future is "
+      "known. Weights of the "
+      "group's query heads are summed.";
   entry.parameters = {budget_parameter()};
   entry.size_parameter = "budget";
   entry.make = [](const std::string&, const ParameterValues& values, const SelectionContext& context) {

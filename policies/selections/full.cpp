@@ -16,7 +16,9 @@ SelectionEntry full_selection() {
   entry.name = "full";
   entry.help = "keeps every token";
   entry.source = "the baseline: bytes = 2 x layers x KV heads x tokens x head size x bytes per element";
-  entry.make = [](const std::string&, const ParameterValues&, const SelectionContext&) { return std::make_unique<Full>(); };
+  entry.make = [](const std::string&, const ParameterValues&, const SelectionContext&) {
+    return std::make_unique<Full>();
+  };
   return entry;
 }
 

@@ -8,7 +8,8 @@ namespace {
 
 class H2o final : public Selection {
  public:
-  H2o(const HeavyHitters& hitters, When when, int kv_heads) : hitters_(hitters), when_(when), kv_heads_(static_cast<size_t>(kv_heads)) {}
+  H2o(const HeavyHitters& hitters, When when, int kv_heads)
+      : hitters_(hitters), when_(when), kv_heads_(static_cast<size_t>(kv_heads)) {}
 
   When when() const override { return when_; }
   Needs needs() const override {
@@ -22,7 +23,9 @@ class H2o final : public Selection {
   std::vector<float> initial_scores(const LayerView& view, int kv_head) const override {
     return hitters_.initial_scores(view, kv_head);
   }
-  float score_of_weights(std::span<const float> group_weights) const override { return hitters_.score_of_weights(group_weights); }
+  float score_of_weights(std::span<const float> group_weights) const override {
+    return hitters_.score_of_weights(group_weights);
+  }
   std::optional<std::vector<int>> kept_counts(int /*layer*/, int prefix) const override {
     return std::vector<int>(kv_heads_, std::min(prefix, hitters_.size()));
   }
@@ -33,19 +36,26 @@ class H2o final : public Selection {
   size_t kv_heads_;
 };
 
-/// Heavy hitters of the whole matrix, queries after the prefix included: what the authors' accuracy script measures.
+/// Heavy hitters of the whole matrix, queries after the prefix included: what the authors' accuracy script
+/// measures.
 class H2oOracle final : public ScoredSelection {
  public:
   H2oOracle(int heavy, int recent, GroupAggregate aggregate, const Shape& shape)
-      : ScoredSelection(heavy + recent, shape), recent_(recent), aggregate_(aggregate), group_(shape.group_size()) {}
+      : ScoredSelection(heavy + recent, shape),
+        recent_(recent),
+        aggregate_(aggregate),
+        group_(shape.group_size()) {}
   Needs needs() const override { return {.column_queries = Needs::all_queries, .future = true}; }
 
  protected:
   std::vector<double> scores(const LayerView& view, int kv_head) const override {
-    std::vector<double> scores = group_columns(view.prefix->columns, view.tokens, kv_head, group_, aggregate_);
-    const std::vector<double> later = group_columns(view.prefix->future_columns, view.tokens, kv_head, group_, aggregate_);
+    std::vector<double> scores =
+        group_columns(view.prefix->columns, view.tokens, kv_head, group_, aggregate_);
+    const std::vector<double> later =
+        group_columns(view.prefix->future_columns, view.tokens, kv_head, group_, aggregate_);
     for (size_t n = 0; n < scores.size(); ++n) scores[n] += later[n];
-    std::fill(scores.end() - std::min<ptrdiff_t>(recent_, view.tokens), scores.end(), std::numeric_limits<double>::infinity());
+    std::fill(scores.end() - std::min<ptrdiff_t>(recent_, view.tokens), scores.end(),
+              std::numeric_limits<double>::infinity());
     return scores;
   }
 
@@ -55,7 +65,8 @@ class H2oOracle final : public ScoredSelection {
   int group_;
 };
 
-std::unique_ptr<const Selection> make_h2o(const std::string& variant, const ParameterValues& values, const SelectionContext& context) {
+std::unique_ptr<const Selection> make_h2o(const std::string& variant, const ParameterValues& values,
+                                          const SelectionContext& context) {
   HeavyHitters hitters;
   hitters.group = context.shape.group_size();
   hitters.aggregate = group_aggregate_of(values);
@@ -67,7 +78,8 @@ std::unique_ptr<const Selection> make_h2o(const std::string& variant, const Para
     hitters.heavy = budget_tokens(values, "heavy", context);
     hitters.recent = budget_tokens(values, "recent", context);
   }
-  if (variant == "oracle") return std::make_unique<H2oOracle>(hitters.heavy, hitters.recent, hitters.aggregate, context.shape);
+  if (variant == "oracle")
+    return std::make_unique<H2oOracle>(hitters.heavy, hitters.recent, hitters.aggregate, context.shape);
   return std::make_unique<H2o>(hitters, when_of(values), context.shape.kv_heads);
 }
 
@@ -80,18 +92,35 @@ SelectionEntry h2o_selection() {
   entry.name = "h2o";
   entry.variants = {"paper", "flexgen", "oracle"};
   entry.help = "heavy hitters by accumulated attention, and the latest tokens";
-  entry.source = "Zhang et al., H2O: Heavy-Hitter Oracle for Efficient Generative Inference of Large Language Models, NeurIPS 2023 (arXiv "
-                 "2306.14048). paper: heavy and recent as given; flexgen: recent = heavy - 1, as in the authors' FlexGen code; oracle: the "
-                 "columns of queries to come count too, which no deployed cache can know: an upper bound, in replay only. Heavy hitters "
-                 "come from the tokens that are not recent. Published per query head; here per KV head, by group_agg.";
+  entry.source =
+      "Zhang et al., H2O: Heavy-Hitter Oracle for Efficient Generative Inference of Large Language Models, "
+      "NeurIPS 2023 (arXiv "
+      "2306.14048). paper: heavy and recent as given; flexgen: recent = heavy - 1, as in the authors' "
+      "FlexGen code; oracle: the "
+      "columns of queries to come count too, which no deployed cache can know: an upper bound, in replay "
+      "only. Heavy hitters "
+      "come from the tokens that are not recent. Published per query head; here per KV head, by group_agg.";
   entry.parameters = {
-      {.name = "budget", .kind = ParameterKind::budget, .fallback = "0.25", .help = "tokens in all: half heavy, the rest recent",
+      {.name = "budget",
+       .kind = ParameterKind::budget,
+       .fallback = "0.25",
+       .help = "tokens in all: half heavy, the rest recent",
        .variants = {"flexgen"}},
-      {.name = "budget", .kind = ParameterKind::budget, .help = "tokens in all, instead of heavy and recent: half of each",
+      {.name = "budget",
+       .kind = ParameterKind::budget,
+       .help = "tokens in all, instead of heavy and recent: half of each",
        .variants = {"paper", "oracle"}},
-      {.name = "heavy", .kind = ParameterKind::budget, .fallback = "0.1", .help = "tokens with the highest accumulated attention",
-       .variants = {"paper", "oracle"}, .excluded_by = "budget"},
-      {.name = "recent", .kind = ParameterKind::budget, .fallback = "0.1", .help = "latest tokens", .variants = {"paper", "oracle"},
+      {.name = "heavy",
+       .kind = ParameterKind::budget,
+       .fallback = "0.1",
+       .help = "tokens with the highest accumulated attention",
+       .variants = {"paper", "oracle"},
+       .excluded_by = "budget"},
+      {.name = "recent",
+       .kind = ParameterKind::budget,
+       .fallback = "0.1",
+       .help = "latest tokens",
+       .variants = {"paper", "oracle"},
        .excluded_by = "budget"},
       group_aggregate_parameter("sum"),
       when,

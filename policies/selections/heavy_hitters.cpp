@@ -5,8 +5,8 @@
 
 namespace razorscope {
 
-std::vector<int32_t> heavy_and_recent(std::span<const int32_t> held, std::span<const double> scores, int tokens, int sinks, int heavy,
-                                      int recent) {
+std::vector<int32_t> heavy_and_recent(std::span<const int32_t> held, std::span<const double> scores,
+                                      int tokens, int sinks, int heavy, int recent) {
   std::vector<size_t> slots(held.size());
   std::iota(slots.begin(), slots.end(), size_t{0});
   std::sort(slots.begin(), slots.end(), [&](size_t a, size_t b) { return held[a] < held[b]; });
@@ -22,7 +22,8 @@ std::vector<int32_t> heavy_and_recent(std::span<const int32_t> held, std::span<c
       candidate_scores.push_back(scores[slot]);
     }
   }
-  for (const int32_t index : top_indices(candidate_scores, heavy)) kept.push_back(candidates[static_cast<size_t>(index)]);
+  for (const int32_t index : top_indices(candidate_scores, heavy))
+    kept.push_back(candidates[static_cast<size_t>(index)]);
   std::sort(kept.begin(), kept.end());
   return kept;
 }
@@ -44,7 +45,8 @@ HeadPlan HeavyHitters::plan(const LayerView& view, size_t kv_head) const {
 }
 
 std::vector<float> HeavyHitters::initial_scores(const LayerView& view, int kv_head) const {
-  const std::vector<double> columns = group_columns(view.prefix->columns, view.tokens, kv_head, group, aggregate);
+  const std::vector<double> columns =
+      group_columns(view.prefix->columns, view.tokens, kv_head, group, aggregate);
   return {columns.begin(), columns.end()};
 }
 

@@ -7,7 +7,8 @@ namespace {
 
 class Keydiff final : public ScoredSelection {
  public:
-  Keydiff(int budget, const Shape& shape) : ScoredSelection(budget, shape), head_size_(static_cast<size_t>(shape.head_size)) {}
+  Keydiff(int budget, const Shape& shape)
+      : ScoredSelection(budget, shape), head_size_(static_cast<size_t>(shape.head_size)) {}
   Needs needs() const override { return {.rows = true}; }
 
  protected:
@@ -46,8 +47,10 @@ SelectionEntry keydiff_selection() {
   SelectionEntry entry;
   entry.name = "keydiff";
   entry.help = "the tokens whose keys differ most from the average direction";
-  entry.source = "Park et al., KeyDiff: Key Similarity-Based KV Cache Eviction for Long-Context LLM Inference, 2025 (arXiv 2504.15364). Score: "
-                 "minus the cosine with the mean of the normalised keys.";
+  entry.source =
+      "Park et al., KeyDiff: Key Similarity-Based KV Cache Eviction for Long-Context LLM Inference, 2025 "
+      "(arXiv 2504.15364). Score: "
+      "minus the cosine with the mean of the normalised keys.";
   entry.parameters = {budget_parameter()};
   entry.size_parameter = "budget";
   entry.make = [](const std::string&, const ParameterValues& values, const SelectionContext& context) {

@@ -30,8 +30,10 @@ SelectionEntry knorm_selection() {
   SelectionEntry entry;
   entry.name = "knorm";
   entry.help = "the tokens with the smallest keys";
-  entry.source = "Devoto et al., A Simple and Effective L2 Norm-Based Strategy for KV Cache Compression, EMNLP 2024 (arXiv 2406.11430). Norms "
-                 "of keys after RoPE. In layer 0 keys depend on the token alone, so equal tokens tie.";
+  entry.source =
+      "Devoto et al., A Simple and Effective L2 Norm-Based Strategy for KV Cache Compression, EMNLP 2024 "
+      "(arXiv 2406.11430). Norms "
+      "of keys after RoPE. In layer 0 keys depend on the token alone, so equal tokens tie.";
   entry.parameters = {budget_parameter()};
   entry.size_parameter = "budget";
   entry.make = [](const std::string&, const ParameterValues& values, const SelectionContext& context) {

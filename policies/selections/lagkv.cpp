@@ -11,11 +11,15 @@ namespace {
 class Lagkv final : public ScoredSelection {
  public:
   Lagkv(int budget, int sinks, int lag, const Shape& shape)
-      : ScoredSelection(budget, shape), sinks_(sinks), lag_(lag), head_size_(static_cast<size_t>(shape.head_size)) {}
+      : ScoredSelection(budget, shape),
+        sinks_(sinks),
+        lag_(lag),
+        head_size_(static_cast<size_t>(shape.head_size)) {}
   Needs needs() const override { return {.rows = true}; }
 
  protected:
-  /// Each partition but the last is ranked within itself; sinks, the last partition and what does not fill one must stay.
+  /// Each partition but the last is ranked within itself; sinks, the last partition and what does not fill
+  /// one must stay.
   std::vector<double> scores(const LayerView& view, int kv_head) const override {
     constexpr double stays = std::numeric_limits<double>::infinity();
     std::vector<double> scores(static_cast<size_t>(view.tokens), stays);
@@ -36,7 +40,8 @@ class Lagkv final : public ScoredSelection {
   }
 
  private:
-  /// Softmax over the partition of each token's standard deviation over channels, after min-max by the next partition.
+  /// Softmax over the partition of each token's standard deviation over channels, after min-max by the next
+  /// partition.
   std::vector<double> partition_scores(const HeadRows& rows, int begin, int head) const {
     std::vector<double> least(head_size_, std::numeric_limits<double>::infinity());
     std::vector<double> most(head_size_, -std::numeric_limits<double>::infinity());
@@ -77,9 +82,12 @@ SelectionEntry lagkv_selection() {
   SelectionEntry entry;
   entry.name = "lagkv";
   entry.help = "partitions of tokens, each judged by how it stands out from the next one";
-  entry.source = "Liang et al., LagKV: Lag-Relative Information of the KV Cache Tells Which Tokens Are Important, 2025 (arXiv 2504.04704). "
-                 "Scores of keys and values are averaged and ranked within each partition of `lag` tokens; sinks, the last whole "
-                 "partition and the rest behind it stay first.";
+  entry.source =
+      "Liang et al., LagKV: Lag-Relative Information of the KV Cache Tells Which Tokens Are Important, 2025 "
+      "(arXiv 2504.04704). "
+      "Scores of keys and values are averaged and ranked within each partition of `lag` tokens; sinks, the "
+      "last whole "
+      "partition and the rest behind it stay first.";
   entry.parameters = {
       budget_parameter(),
       {.name = "sinks", .fallback = "4", .help = "first tokens that are always kept"},
@@ -87,7 +95,8 @@ SelectionEntry lagkv_selection() {
   };
   entry.size_parameter = "budget";
   entry.make = [](const std::string&, const ParameterValues& values, const SelectionContext& context) {
-    return std::make_unique<Lagkv>(budget_tokens(values, "budget", context), values.integer("sinks"), values.integer("lag"), context.shape);
+    return std::make_unique<Lagkv>(budget_tokens(values, "budget", context), values.integer("sinks"),
+                                   values.integer("lag"), context.shape);
   };
   return entry;
 }

@@ -1,22 +1,29 @@
 #include <algorithm>
+#include <fmt/format.h>
 
 #include "models/base/error.hpp"
 #include "policies/selections/heavy_hitters.hpp"
 #include "policies/selections/protected_heads.hpp"
 
-#include <fmt/format.h>
-
 namespace razorscope {
 namespace {
 
-/// Protected heads whole; the others sinks, heavy hitters and the latest tokens, and on request a slot for the rest.
+/// Protected heads whole; the others sinks, heavy hitters and the latest tokens, and on request a slot for
+/// the rest.
 class Occam final : public Selection {
  public:
-  Occam(std::set<HeadId> heads, const HeavyHitters& hitters, Compensation compensation, When when, int kv_heads)
-      : heads_(std::move(heads)), hitters_(hitters), compensation_(compensation), when_(when), kv_heads_(kv_heads) {}
+  Occam(std::set<HeadId> heads, const HeavyHitters& hitters, Compensation compensation, When when,
+        int kv_heads)
+      : heads_(std::move(heads)),
+        hitters_(hitters),
+        compensation_(compensation),
+        when_(when),
+        kv_heads_(kv_heads) {}
 
   When when() const override { return when_; }
-  Needs needs() const override { return {.column_queries = Needs::all_queries, .accumulate = when_ == When::every_step}; }
+  Needs needs() const override {
+    return {.column_queries = Needs::all_queries, .accumulate = when_ == When::every_step};
+  }
   CompensationSpec compensation() const override { return compensation_; }
   bool is_protected(int layer, int kv_head) const override { return heads_.contains({layer, kv_head}); }
 
@@ -29,11 +36,16 @@ class Occam final : public Selection {
     }
     return plan;
   }
-  std::vector<float> initial_scores(const LayerView& view, int kv_head) const override { return hitters_.initial_scores(view, kv_head); }
-  float score_of_weights(std::span<const float> group_weights) const override { return hitters_.score_of_weights(group_weights); }
+  std::vector<float> initial_scores(const LayerView& view, int kv_head) const override {
+    return hitters_.initial_scores(view, kv_head);
+  }
+  float score_of_weights(std::span<const float> group_weights) const override {
+    return hitters_.score_of_weights(group_weights);
+  }
   std::optional<std::vector<int>> kept_counts(int layer, int prefix) const override {
     std::vector<int> counts;
-    for (int h = 0; h < kv_heads_; ++h) counts.push_back(is_protected(layer, h) ? prefix : std::min(prefix, hitters_.size()));
+    for (int h = 0; h < kv_heads_; ++h)
+      counts.push_back(is_protected(layer, h) ? prefix : std::min(prefix, hitters_.size()));
     return counts;
   }
 
@@ -53,27 +65,35 @@ int tokens_of_others(int budget, size_t protected_count, const SelectionContext&
   return others == 0 ? 0 : static_cast<int>(std::max<int64_t>(0, left / others));
 }
 
-std::unique_ptr<const Selection> make_occam(const std::string& /*variant*/, const ParameterValues& values, const SelectionContext& context) {
+std::unique_ptr<const Selection> make_occam(const std::string& /*variant*/, const ParameterValues& values,
+                                            const SelectionContext& context) {
   std::set<HeadId> heads = protected_heads("occam", values, context);
-  const Compensation compensation = values.text("compensation") == "weighted" ? Compensation::weighted : Compensation::none;
+  const Compensation compensation =
+      values.text("compensation") == "weighted" ? Compensation::weighted : Compensation::none;
   if (compensation != Compensation::none && context.shape.position == PositionScheme::alibi) {
-    throw InputError("occam", "compensation", "heavy hitters leave gaps that a slot's ALiBi bias does not describe: use none");
+    throw InputError("occam", "compensation",
+                     "heavy hitters leave gaps that a slot's ALiBi bias does not describe: use none");
   }
   const int budget = budget_tokens(values, "budget", context);
-  const int others = tokens_of_others(budget, heads.size(), context) - (compensation == Compensation::none ? 0 : 1);
+  const int others =
+      tokens_of_others(budget, heads.size(), context) - (compensation == Compensation::none ? 0 : 1);
   HeavyHitters hitters;
   hitters.sinks = values.integer("sinks");
   if (others <= hitters.sinks && budget < context.prefix) {
-    throw InputError("occam", "budget", fmt::format("{} protected heads kept whole leave {} of {} tokens to each other head, which its {} sinks "
-                                                    "need: give a larger budget, or protect fewer heads",
-                                                    heads.size(), others, budget, hitters.sinks));
+    throw InputError(
+        "occam", "budget",
+        fmt::format(
+            "{} protected heads kept whole leave {} of {} tokens to each other head, which its {} sinks "
+            "need: give a larger budget, or protect fewer heads",
+            heads.size(), others, budget, hitters.sinks));
   }
   const int spare = std::max(0, std::min(others, context.prefix) - hitters.sinks);
   hitters.heavy = static_cast<int>(spare * values.real("heavy"));
   hitters.recent = spare - hitters.heavy;
   hitters.group = context.shape.group_size();
   hitters.aggregate = group_aggregate_of(values);
-  return std::make_unique<Occam>(std::move(heads), hitters, compensation, when_of(values), context.shape.kv_heads);
+  return std::make_unique<Occam>(std::move(heads), hitters, compensation, when_of(values),
+                                 context.shape.kv_heads);
 }
 
 }  // namespace
@@ -81,18 +101,29 @@ std::unique_ptr<const Selection> make_occam(const std::string& /*variant*/, cons
 SelectionEntry occam_selection() {
   SelectionEntry entry;
   entry.name = "occam";
-  entry.help = "ours: retrieval heads whole, heavy hitters and the latest tokens in all others, a codec for both";
-  entry.source = "this project: protection keeps what must be found again, heavy hitters keep the language, the codec pays for both. The budget is "
-                 "an average over all KV heads: what protected heads leave is shared evenly by the others.";
+  entry.help =
+      "ours: retrieval heads whole, heavy hitters and the latest tokens in all others, a codec for both";
+  entry.source =
+      "this project: protection keeps what must be found again, heavy hitters keep the language, the codec "
+      "pays for both. The budget is "
+      "an average over all KV heads: what protected heads leave is shared evenly by the others.";
   entry.parameters = {
       budget_parameter(),
       {.name = "sinks", .fallback = "4", .help = "first tokens that every head keeps"},
-      {.name = "heavy", .kind = ParameterKind::real, .fallback = "0.5", .help = "share of heavy hitters in what the other heads keep beside sinks",
-       .lowest = 0.0, .highest = 1.0},
+      {.name = "heavy",
+       .kind = ParameterKind::real,
+       .fallback = "0.5",
+       .help = "share of heavy hitters in what the other heads keep beside sinks",
+       .lowest = 0.0,
+       .highest = 1.0},
   };
-  for (Parameter& parameter : protected_head_parameters("gap")) entry.parameters.push_back(std::move(parameter));
-  entry.parameters.push_back({.name = "compensation", .kind = ParameterKind::choice, .fallback = "none",
-                              .help = "what stands for the other heads' dropped tokens", .choices = {"none", "weighted"}});
+  for (Parameter& parameter : protected_head_parameters("gap"))
+    entry.parameters.push_back(std::move(parameter));
+  entry.parameters.push_back({.name = "compensation",
+                              .kind = ParameterKind::choice,
+                              .fallback = "none",
+                              .help = "what stands for the other heads' dropped tokens",
+                              .choices = {"none", "weighted"}});
   entry.parameters.push_back(group_aggregate_parameter("sum"));
   entry.parameters.push_back(when_parameter("after-prefill"));
   entry.size_parameter = "budget";

@@ -5,17 +5,31 @@
 
 namespace razorscope {
 
-std::vector<Parameter> protected_head_parameters(const std::string& choose, const std::vector<std::string>& variants) {
+std::vector<Parameter> protected_head_parameters(const std::string& choose,
+                                                 const std::vector<std::string>& variants) {
   const auto share = [](const char* name, const char* fallback, const char* help, const char* choice) {
-    return Parameter{.name = name, .kind = ParameterKind::real, .fallback = fallback, .help = help, .lowest = 0.0, .highest = 1.0,
-                     .needs_parameter = "choose", .needs_values = {choice}};
+    return Parameter{.name = name,
+                     .kind = ParameterKind::real,
+                     .fallback = fallback,
+                     .help = help,
+                     .lowest = 0.0,
+                     .highest = 1.0,
+                     .needs_parameter = "choose",
+                     .needs_values = {choice}};
   };
   return {
-      {.name = "heads", .kind = ParameterKind::file, .fallback = "probe",
-       .help = "retrieval heads: from a probe's scores, or a JSON file used as it is", .variants = variants},
-      {.name = "choose", .kind = ParameterKind::choice, .fallback = choose,
+      {.name = "heads",
+       .kind = ParameterKind::file,
+       .fallback = "probe",
+       .help = "retrieval heads: from a probe's scores, or a JSON file used as it is",
+       .variants = variants},
+      {.name = "choose",
+       .kind = ParameterKind::choice,
+       .fallback = choose,
        .help = "how they are chosen: shares of all heads, scores above a threshold, or above the largest gap",
-       .choices = {"paper", "threshold", "gap"}, .needs_parameter = "heads", .needs_values = {"probe"}},
+       .choices = {"paper", "threshold", "gap"},
+       .needs_parameter = "heads",
+       .needs_values = {"probe"}},
       share("induction", "0.14", "share of KV heads, by induction score", "paper"),
       share("echo", "0.01", "share of KV heads, by echo score", "paper"),
       share("induction", "0.1", "smallest induction score", "threshold"),
@@ -23,18 +37,22 @@ std::vector<Parameter> protected_head_parameters(const std::string& choose, cons
   };
 }
 
-std::set<HeadId> protected_heads(const std::string& owner, const ParameterValues& values, const SelectionContext& context) {
+std::set<HeadId> protected_heads(const std::string& owner, const ParameterValues& values,
+                                 const SelectionContext& context) {
   std::vector<HeadId> heads;
   if (values.text("heads") != "probe") {
     heads = read_head_table(values.text("heads"), context.shape);
   } else if (context.probe == nullptr) {
-    throw InputError(owner, "heads",
-                     "no probe is at hand: record the trace with one (without --no-probe), or give heads=FILE with "
-                     R"({"retrieval_kv_heads": [[layer, head], ...]})");
+    throw InputError(
+        owner, "heads",
+        "no probe is at hand: record the trace with one (without --no-probe), or give heads=FILE with "
+        R"({"retrieval_kv_heads": [[layer, head], ...]})");
   } else {
     const std::string& choose = values.text("choose");
     HeadChoiceParameters parameters;
-    parameters.choice = choose == "paper" ? HeadChoice::paper : choose == "gap" ? HeadChoice::gap : HeadChoice::threshold;
+    parameters.choice = choose == "paper" ? HeadChoice::paper
+                        : choose == "gap" ? HeadChoice::gap
+                                          : HeadChoice::threshold;
     if (values.has("induction")) {
       parameters.induction = values.real("induction");
       parameters.echo = values.real("echo");

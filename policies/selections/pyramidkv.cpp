@@ -8,7 +8,11 @@ namespace {
 class Pyramidkv final : public Selection {
  public:
   Pyramidkv(int budget, double beta, const SnapkvScores& scores, const Shape& shape)
-      : budget_(budget), beta_(beta), layers_(shape.layers), kv_heads_(static_cast<size_t>(shape.kv_heads)), scores_(scores) {}
+      : budget_(budget),
+        beta_(beta),
+        layers_(shape.layers),
+        kv_heads_(static_cast<size_t>(shape.kv_heads)),
+        scores_(scores) {}
 
   When when() const override { return When::after_prefill; }
   Needs needs() const override { return {.column_queries = scores_.observe}; }
@@ -51,11 +55,17 @@ SelectionEntry pyramidkv_selection() {
   SelectionEntry entry;
   entry.name = "pyramidkv";
   entry.help = "snapkv with more budget in early layers than in late ones, the same on average";
-  entry.source = "Cai et al., PyramidKV: Dynamic KV Cache Compression based on Pyramidal Information Funneling, 2024 (arXiv 2406.02069). "
-                 "Budgets are linear over layers and rounded down; per KV head as snapkv here.";
+  entry.source =
+      "Cai et al., PyramidKV: Dynamic KV Cache Compression based on Pyramidal Information Funneling, 2024 "
+      "(arXiv 2406.02069). "
+      "Budgets are linear over layers and rounded down; per KV head as snapkv here.";
   entry.parameters = snapkv_parameters();
-  entry.parameters.push_back({.name = "beta", .kind = ParameterKind::real, .fallback = "20",
-                              .help = "the last layer keeps 1/beta of the average beyond the window", .lowest = 1.0, .highest = 1e6});
+  entry.parameters.push_back({.name = "beta",
+                              .kind = ParameterKind::real,
+                              .fallback = "20",
+                              .help = "the last layer keeps 1/beta of the average beyond the window",
+                              .lowest = 1.0,
+                              .highest = 1e6});
   entry.size_parameter = "budget";
   entry.make = [](const std::string&, const ParameterValues& values, const SelectionContext& context) {
     return std::make_unique<Pyramidkv>(budget_tokens(values, "budget", context), values.real("beta"),

@@ -3,8 +3,8 @@
 namespace razorscope {
 namespace {
 
-/// A well-mixed 64-bit hash (the finaliser of SplitMix64, Steele et al. 2014), so that a token's luck depends on seed,
-/// layer, head and position only, and not on who asks first.
+/// A well-mixed 64-bit hash (the finaliser of SplitMix64, Steele et al. 2014), so that a token's luck depends
+/// on seed, layer, head and position only, and not on who asks first.
 uint64_t mixed(uint64_t x) {
   x += 0x9e3779b97f4a7c15ULL;
   x = (x ^ (x >> 30U)) * 0xbf58476d1ce4e5b9ULL;
@@ -18,9 +18,11 @@ class Random final : public ScoredSelection {
 
  protected:
   std::vector<double> scores(const LayerView& view, int kv_head) const override {
-    const uint64_t stream = mixed(mixed(mixed(seed_) + static_cast<uint64_t>(view.layer)) + static_cast<uint64_t>(kv_head));
+    const uint64_t stream =
+        mixed(mixed(mixed(seed_) + static_cast<uint64_t>(view.layer)) + static_cast<uint64_t>(kv_head));
     std::vector<double> scores;
-    for (int n = 0; n < view.tokens; ++n) scores.push_back(static_cast<double>(mixed(stream + static_cast<uint64_t>(n)) >> 11U));
+    for (int n = 0; n < view.tokens; ++n)
+      scores.push_back(static_cast<double>(mixed(stream + static_cast<uint64_t>(n)) >> 11U));
     return scores;
   }
 
@@ -38,7 +40,8 @@ SelectionEntry random_selection() {
   entry.parameters = {budget_parameter(), {.name = "seed", .fallback = "1", .help = "of the lot"}};
   entry.size_parameter = "budget";
   entry.make = [](const std::string&, const ParameterValues& values, const SelectionContext& context) {
-    return std::make_unique<Random>(budget_tokens(values, "budget", context), static_cast<uint64_t>(values.integer("seed")), context.shape);
+    return std::make_unique<Random>(budget_tokens(values, "budget", context),
+                                    static_cast<uint64_t>(values.integer("seed")), context.shape);
   };
   return entry;
 }

@@ -14,7 +14,8 @@ int budget_tokens(const Budget& budget, const SelectionContext& context) {
   if (budget.unit == Budget::Unit::fraction) tokens = std::floor(budget.amount * context.prefix);
   if (budget.unit == Budget::Unit::bytes) {
     const double heads = static_cast<double>(context.shape.layers) * context.shape.kv_heads;
-    // Positions, an accumulated score and alignment count too; whole blocks, so that rounding up exceeds nothing.
+    // Positions, an accumulated score and alignment count too; whole blocks, so that rounding up exceeds
+    // nothing.
     constexpr double beside_rows = 8.0;
     constexpr double alignment = 4.0 * 64.0;
     tokens = (budget.amount / heads - alignment) / (context.bytes_per_token + beside_rows);
@@ -39,7 +40,8 @@ std::vector<int32_t> top_indices(std::span<const double> scores, int count) {
     const double y = scores[static_cast<size_t>(b)];
     return x != y ? x > y : a < b;
   };
-  if (kept < order.size()) std::nth_element(order.begin(), order.begin() + static_cast<ptrdiff_t>(kept), order.end(), better);
+  if (kept < order.size())
+    std::nth_element(order.begin(), order.begin() + static_cast<ptrdiff_t>(kept), order.end(), better);
   order.resize(kept);
   std::sort(order.begin(), order.end());
   return order;
@@ -53,8 +55,11 @@ HeadPlan drop_all_but(const LayerView& view, size_t kv_head, std::span<const int
 }
 
 Parameter group_aggregate_parameter(std::string fallback) {
-  return {.name = "group_agg", .kind = ParameterKind::choice, .fallback = std::move(fallback),
-          .help = "how the scores of the query heads that share a KV head become one", .choices = {"mean", "max", "sum"}};
+  return {.name = "group_agg",
+          .kind = ParameterKind::choice,
+          .fallback = std::move(fallback),
+          .help = "how the scores of the query heads that share a KV head become one",
+          .choices = {"mean", "max", "sum"}};
 }
 
 GroupAggregate group_aggregate_of(const ParameterValues& values) {
@@ -62,7 +67,8 @@ GroupAggregate group_aggregate_of(const ParameterValues& values) {
   return name == "mean" ? GroupAggregate::mean : name == "max" ? GroupAggregate::max : GroupAggregate::sum;
 }
 
-std::vector<double> group_columns(const double* columns, int tokens, int kv_head, int group, GroupAggregate aggregate) {
+std::vector<double> group_columns(const double* columns, int tokens, int kv_head, int group,
+                                  GroupAggregate aggregate) {
   std::vector<double> out(static_cast<size_t>(tokens), 0.0);
   for (int g = 0; g < group; ++g) {
     const double* row = columns + static_cast<ptrdiff_t>(kv_head * group + g) * tokens;
@@ -90,7 +96,10 @@ std::optional<std::vector<int>> ScoredSelection::kept_counts(int /*layer*/, int 
 }
 
 Parameter budget_parameter() {
-  return {.name = "budget", .kind = ParameterKind::budget, .fallback = "0.25", .help = "tokens that each KV head keeps, everything included"};
+  return {.name = "budget",
+          .kind = ParameterKind::budget,
+          .fallback = "0.25",
+          .help = "tokens that each KV head keeps, everything included"};
 }
 
 }  // namespace razorscope

@@ -8,12 +8,13 @@
 
 namespace razorscope {
 
-/// Tokens per KV head that a budget stands for, at least 1. See ParameterKind::budget: a fraction is of the prefix, bytes
-/// are of the whole sequence under the policy's codec.
+/// Tokens per KV head that a budget stands for, at least 1. See ParameterKind::budget: a fraction is of the
+/// prefix, bytes are of the whole sequence under the policy's codec.
 int budget_tokens(const Budget& budget, const SelectionContext& context);
 int budget_tokens(const ParameterValues& values, const std::string& name, const SelectionContext& context);
 
-/// The `count` indices with the highest scores, ascending; equal scores go to the lower index. A NaN is an InputError.
+/// The `count` indices with the highest scores, ascending; equal scores go to the lower index. A NaN is an
+/// InputError.
 std::vector<int32_t> top_indices(std::span<const double> scores, int count);
 
 /// The plan that leaves a head with `kept` (ascending) of what it holds.
@@ -25,7 +26,8 @@ Parameter group_aggregate_parameter(std::string fallback);
 GroupAggregate group_aggregate_of(const ParameterValues& values);
 
 /// A KV head's columns (PrefixView::columns or future_columns, [query_heads, tokens]) as one score a token.
-std::vector<double> group_columns(const double* columns, int tokens, int kv_head, int group, GroupAggregate aggregate);
+std::vector<double> group_columns(const double* columns, int tokens, int kv_head, int group,
+                                  GroupAggregate aggregate);
 
 /// A selection that decides once, by one score a token and KV head: keeps the `budget` best.
 class ScoredSelection : public Selection {

@@ -1,7 +1,6 @@
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
+#include <fmt/format.h>
 #include <set>
 
 #include "models/base/error.hpp"
@@ -26,7 +25,9 @@ class Razor final : public Selection {
 
   When when() const override { return when_; }
   CompensationSpec compensation() const override { return compensation_; }
-  bool is_protected(int layer, int kv_head) const override { return retrieval_heads_.contains({layer, kv_head}); }
+  bool is_protected(int layer, int kv_head) const override {
+    return retrieval_heads_.contains({layer, kv_head});
+  }
 
   LayerPlan plan(const LayerView& view) const override {
     LayerPlan plan(view.held.size());
@@ -53,8 +54,9 @@ int window_length(const ParameterValues& values, int prefix) {
   return std::max(values.integer("min"), share);
 }
 
-/// Tokens of all KV heads together that a budget stands for: average tokens a head, or a share of the prefix. In bytes,
-/// what a head costs beside its rows (positions, alignment, the last block's spare slots) is counted too, see below.
+/// Tokens of all KV heads together that a budget stands for: average tokens a head, or a share of the prefix.
+/// In bytes, what a head costs beside its rows (positions, alignment, the last block's spare slots) is
+/// counted too, see below.
 struct HeadCosts {
   double budget = 0.0;
   double whole = 0.0;  // of a head that keeps the prefix
@@ -63,7 +65,9 @@ struct HeadCosts {
 
 HeadCosts head_costs(const Budget& budget, int other_tokens, const SelectionContext& context) {
   const double heads = static_cast<double>(context.shape.layers) * context.shape.kv_heads;
-  if (budget.unit != Budget::Unit::bytes) return {budget_tokens(budget, context) * heads, static_cast<double>(context.prefix), static_cast<double>(other_tokens)};
+  if (budget.unit != Budget::Unit::bytes)
+    return {budget_tokens(budget, context) * heads, static_cast<double>(context.prefix),
+            static_cast<double>(other_tokens)};
   constexpr double alignment = 4.0 * 64.0;  // of rows, positions and slots
   const double whole = rounded_capacity(context.prefix) * context.protected_bytes_per_token + alignment;
   const double other = rounded_capacity(other_tokens) * (context.bytes_per_token + sizeof(int32_t)) +
@@ -82,17 +86,21 @@ std::vector<HeadId> heads_within(const Budget& budget, int other_tokens, const S
   return ranked;
 }
 
-std::vector<HeadId> retrieval_heads(const ParameterValues& values, const SelectionContext& context, int other_tokens) {
+std::vector<HeadId> retrieval_heads(const ParameterValues& values, const SelectionContext& context,
+                                    int other_tokens) {
   if (values.text("heads") != "probe") return read_head_table(values.text("heads"), context.shape);
   if (context.probe == nullptr) {
-    throw InputError("razor", "heads",
-                     "no probe is at hand: record the trace with one (without --no-probe), or give heads=FILE with "
-                     R"({"retrieval_kv_heads": [[layer, head], ...]})");
+    throw InputError(
+        "razor", "heads",
+        "no probe is at hand: record the trace with one (without --no-probe), or give heads=FILE with "
+        R"({"retrieval_kv_heads": [[layer, head], ...]})");
   }
   const std::string& choose = values.text("choose");
   if (choose == "bytes") return heads_within(parse_budget(values.text("budget")), other_tokens, context);
   HeadChoiceParameters parameters;
-  parameters.choice = choose == "paper" ? HeadChoice::paper : choose == "gap" ? HeadChoice::gap : HeadChoice::threshold;
+  parameters.choice = choose == "paper" ? HeadChoice::paper
+                      : choose == "gap" ? HeadChoice::gap
+                                        : HeadChoice::threshold;
   if (values.has("induction")) {
     parameters.induction = values.real("induction");
     parameters.echo = values.real("echo");
@@ -116,12 +124,17 @@ CompensationSpec compensation_of(const std::string& variant, const ParameterValu
 /// The slots' size in tokens, a key and a value each: what choose=bytes sets aside for them.
 int rows_of(const CompensationSpec& spec) {
   switch (spec.kind) {
-    case Compensation::none: return 0;
-    case Compensation::variance: return 2;  // a token and a half
+    case Compensation::none:
+      return 0;
+    case Compensation::variance:
+      return 2;  // a token and a half
     case Compensation::clusters:
-    case Compensation::chunks: return spec.slots;
-    case Compensation::covariance: return 1 + spec.rank;
-    default: return 1;
+    case Compensation::chunks:
+      return spec.slots;
+    case Compensation::covariance:
+      return 1 + spec.rank;
+    default:
+      return 1;
   }
 }
 
@@ -129,12 +142,15 @@ int rows_of(const CompensationSpec& spec) {
 void check_alibi(const std::string& variant, const Shape& shape) {
   if (variant == "none") return;
   if (variant != "weighted") {
-    throw InputError("razor/" + variant, "under ALiBi a compensation slot needs the bias of the tokens it stands for, which "
-                                         "differs from token to token: use razor/weighted, razor/none or razor/scope");
+    throw InputError("razor/" + variant,
+                     "under ALiBi a compensation slot needs the bias of the tokens it stands for, which "
+                     "differs from token to token: use razor/weighted, razor/none or razor/scope");
   }
   if (shape.group_size() > 1) {
-    throw InputError("razor/weighted", "under ALiBi the weights of a compensation slot depend on the slope of the query "
-                                       "head, and the query heads of a group have different ones: use razor/none or razor/scope");
+    throw InputError(
+        "razor/weighted",
+        "under ALiBi the weights of a compensation slot depend on the slope of the query "
+        "head, and the query heads of a group have different ones: use razor/none or razor/scope");
   }
 }
 
@@ -147,7 +163,8 @@ std::unique_ptr<const Selection> make_razor(const std::string& variant, const Pa
   const int recent = window_length(values, context.prefix);
   const int other_tokens = std::min(context.prefix, sinks + recent + rows_of(compensation));
   const std::vector<HeadId> heads = retrieval_heads(values, context, other_tokens);
-  return std::make_unique<Razor>(std::set<HeadId>(heads.begin(), heads.end()), sinks, recent, compensation, when_of(values));
+  return std::make_unique<Razor>(std::set<HeadId>(heads.begin(), heads.end()), sinks, recent, compensation,
+                                 when_of(values));
 }
 
 }  // namespace
@@ -159,44 +176,106 @@ SelectionEntry razor_selection() {
   entry.name = "razor";
   entry.variants = windowed;
   entry.variants.emplace_back("scope");
-  entry.help = "RazorAttention: retrieval heads whole; the others sinks, a window and slots for the rest; scope: ALiBi";
+  entry.help =
+      "RazorAttention: retrieval heads whole; the others sinks, a window and slots for the rest; scope: "
+      "ALiBi";
   entry.source =
-      "Tang et al., RazorAttention: Efficient KV Cache Compression Through Retrieval Heads, ICLR 2025 (arXiv 2407.15891). "
-      "weighted is the paper's Algorithm 1; unweighted (slot bias 0) with sinks=4,recent=252 is what Huawei's golden-stick "
-      "does; none folds nothing (ablation). Under ALiBi a weighted slot's tokens are weighted by their bias. scope keeps "
-      "the last L_h tokens of each head under ALiBi, with no dropped weight above epsilon. Beyond the paper, RoPE only: "
-      "variance adds the second cumulant of the folded keys to the slot's bias; clusters has several slots by streaming "
-      "k-means on the keys; chunks has one for each contiguous chunk of the folded prefix; covariance corrects the slot's "
+      "Tang et al., RazorAttention: Efficient KV Cache Compression Through Retrieval Heads, ICLR 2025 (arXiv "
+      "2407.15891). "
+      "weighted is the paper's Algorithm 1; unweighted (slot bias 0) with sinks=4,recent=252 is what "
+      "Huawei's golden-stick "
+      "does; none folds nothing (ablation). Under ALiBi a weighted slot's tokens are weighted by their bias. "
+      "scope keeps "
+      "the last L_h tokens of each head under ALiBi, with no dropped weight above epsilon. Beyond the paper, "
+      "RoPE only: "
+      "variance adds the second cumulant of the folded keys to the slot's bias; clusters has several slots "
+      "by streaming "
+      "k-means on the keys; chunks has one for each contiguous chunk of the folded prefix; covariance "
+      "corrects the slot's "
       "value by the query, through a low-rank cross-covariance of values and keys.";
   entry.parameters = {
       {.name = "sinks", .fallback = "4", .help = "first tokens that every head keeps", .variants = windowed},
       {.name = "sinks", .fallback = "0", .help = "first tokens that every head keeps", .variants = {"scope"}},
-      {.name = "recent", .help = "window of the other heads, in tokens, instead of ratio and min", .variants = windowed},
-      {.name = "ratio", .kind = ParameterKind::real, .fallback = "5", .help = "their window is max(min, prefix / ratio)",
-       .lowest = 1.0, .highest = 1e6, .variants = windowed, .excluded_by = "recent"},
-      {.name = "min", .fallback = "4000", .help = "their window is max(min, prefix / ratio)", .variants = windowed,
+      {.name = "recent",
+       .help = "window of the other heads, in tokens, instead of ratio and min",
+       .variants = windowed},
+      {.name = "ratio",
+       .kind = ParameterKind::real,
+       .fallback = "5",
+       .help = "their window is max(min, prefix / ratio)",
+       .lowest = 1.0,
+       .highest = 1e6,
+       .variants = windowed,
        .excluded_by = "recent"},
-      {.name = "heads", .kind = ParameterKind::file, .fallback = "probe",
-       .help = "retrieval heads: from the trace's probe, or a JSON file used as it is", .variants = windowed},
-      {.name = "choose", .kind = ParameterKind::choice, .fallback = "paper",
-       .help = "how they are chosen: shares of all heads, scores above a threshold, above the largest gap, or what a budget allows",
-       .choices = {"paper", "threshold", "gap", "bytes"}, .needs_parameter = "heads", .needs_values = {"probe"}},
-      {.name = "induction", .kind = ParameterKind::real, .fallback = "0.14", .help = "share of KV heads, by induction score",
-       .lowest = 0.0, .highest = 1.0, .needs_parameter = "choose", .needs_values = {"paper"}},
-      {.name = "echo", .kind = ParameterKind::real, .fallback = "0.01", .help = "share of KV heads, by echo score",
-       .lowest = 0.0, .highest = 1.0, .needs_parameter = "choose", .needs_values = {"paper"}},
-      {.name = "induction", .kind = ParameterKind::real, .fallback = "0.1", .help = "smallest induction score",
-       .lowest = 0.0, .highest = 1.0, .needs_parameter = "choose", .needs_values = {"threshold"}},
-      {.name = "echo", .kind = ParameterKind::real, .fallback = "0.1", .help = "smallest echo score", .lowest = 0.0,
-       .highest = 1.0, .needs_parameter = "choose", .needs_values = {"threshold"}},
-      {.name = "budget", .kind = ParameterKind::budget, .fallback = "0.25",
+      {.name = "min",
+       .fallback = "4000",
+       .help = "their window is max(min, prefix / ratio)",
+       .variants = windowed,
+       .excluded_by = "recent"},
+      {.name = "heads",
+       .kind = ParameterKind::file,
+       .fallback = "probe",
+       .help = "retrieval heads: from the trace's probe, or a JSON file used as it is",
+       .variants = windowed},
+      {.name = "choose",
+       .kind = ParameterKind::choice,
+       .fallback = "paper",
+       .help = "how they are chosen: shares of all heads, scores above a threshold, above the largest gap, "
+               "or what a budget allows",
+       .choices = {"paper", "threshold", "gap", "bytes"},
+       .needs_parameter = "heads",
+       .needs_values = {"probe"}},
+      {.name = "induction",
+       .kind = ParameterKind::real,
+       .fallback = "0.14",
+       .help = "share of KV heads, by induction score",
+       .lowest = 0.0,
+       .highest = 1.0,
+       .needs_parameter = "choose",
+       .needs_values = {"paper"}},
+      {.name = "echo",
+       .kind = ParameterKind::real,
+       .fallback = "0.01",
+       .help = "share of KV heads, by echo score",
+       .lowest = 0.0,
+       .highest = 1.0,
+       .needs_parameter = "choose",
+       .needs_values = {"paper"}},
+      {.name = "induction",
+       .kind = ParameterKind::real,
+       .fallback = "0.1",
+       .help = "smallest induction score",
+       .lowest = 0.0,
+       .highest = 1.0,
+       .needs_parameter = "choose",
+       .needs_values = {"threshold"}},
+      {.name = "echo",
+       .kind = ParameterKind::real,
+       .fallback = "0.1",
+       .help = "smallest echo score",
+       .lowest = 0.0,
+       .highest = 1.0,
+       .needs_parameter = "choose",
+       .needs_values = {"threshold"}},
+      {.name = "budget",
+       .kind = ParameterKind::budget,
+       .fallback = "0.25",
        .help = "average tokens per KV head, all heads counted; as many heads are protected as it allows",
-       .needs_parameter = "choose", .needs_values = {"bytes"}},
+       .needs_parameter = "choose",
+       .needs_values = {"bytes"}},
   };
-  entry.parameters.push_back({.name = "slots", .fallback = "4", .help = "compensation slots of each head that folds",
-                              .lowest = 1.0, .highest = 256.0, .variants = {"clusters", "chunks"}});
-  entry.parameters.push_back({.name = "rank", .fallback = "2", .help = "rank of the correction of the slot's value",
-                              .lowest = 1.0, .highest = 64.0, .variants = {"covariance"}});
+  entry.parameters.push_back({.name = "slots",
+                              .fallback = "4",
+                              .help = "compensation slots of each head that folds",
+                              .lowest = 1.0,
+                              .highest = 256.0,
+                              .variants = {"clusters", "chunks"}});
+  entry.parameters.push_back({.name = "rank",
+                              .fallback = "2",
+                              .help = "rank of the correction of the slot's value",
+                              .lowest = 1.0,
+                              .highest = 64.0,
+                              .variants = {"covariance"}});
   for (Parameter& parameter : razor_scope_parameters()) entry.parameters.push_back(std::move(parameter));
   entry.parameters.push_back(when_parameter("every-step"));
   entry.size_parameter = "recent";

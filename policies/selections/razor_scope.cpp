@@ -40,13 +40,16 @@ int scope_length(double score_bound, double epsilon, double slope, ScopeForm for
   return static_cast<int>(std::clamp(std::ceil(logarithm / slope), 1.0, longest));
 }
 
-std::unique_ptr<const Selection> make_razor_scope(const ParameterValues& values, const SelectionContext& context) {
+std::unique_ptr<const Selection> make_razor_scope(const ParameterValues& values,
+                                                  const SelectionContext& context) {
   const Shape& shape = context.shape;
   if (shape.position != PositionScheme::alibi) {
-    throw InputError("razor/scope", "the scope of a head follows from its ALiBi slope, and this model uses RoPE: use "
-                                    "razor/weighted, razor/unweighted or razor/none");
+    throw InputError("razor/scope",
+                     "the scope of a head follows from its ALiBi slope, and this model uses RoPE: use "
+                     "razor/weighted, razor/unweighted or razor/none");
   }
-  if (context.bounds == nullptr) throw InputError("razor/scope", "bound", "no source of score bounds is at hand");
+  if (context.bounds == nullptr)
+    throw InputError("razor/scope", "bound", "no source of score bounds is at hand");
   const ScopeForm form = values.text("form") == "tail" ? ScopeForm::tail : ScopeForm::token;
   const double quantile = values.has("quantile") ? values.real("quantile") : 1.0;
   std::vector<int> lengths;
@@ -61,23 +64,48 @@ std::unique_ptr<const Selection> make_razor_scope(const ParameterValues& values,
       lengths.push_back(longest + values.integer("alpha"));
     }
   }
-  return std::make_unique<RazorScope>(shape.kv_heads, values.integer("sinks"), std::move(lengths), when_of(values));
+  return std::make_unique<RazorScope>(shape.kv_heads, values.integer("sinks"), std::move(lengths),
+                                      when_of(values));
 }
 
 std::vector<Parameter> razor_scope_parameters() {
   const std::vector<std::string> scope = {"scope"};
   return {
-      {.name = "epsilon", .kind = ParameterKind::real, .fallback = "1e-05", .help = "largest weight that a dropped token may have",
-       .lowest = 1e-30, .highest = 0.5, .variants = scope},
-      {.name = "form", .kind = ParameterKind::choice, .fallback = "token",
-       .help = "token: epsilon bounds each dropped weight; tail: it bounds their sum", .choices = {"token", "tail"}, .variants = scope},
-      {.name = "bound", .kind = ParameterKind::choice, .fallback = "calibrated",
-       .help = "B of |q.k| <= B: measured on the prefix (depends on the data), provable from the weights, or as the paper prints "
+      {.name = "epsilon",
+       .kind = ParameterKind::real,
+       .fallback = "1e-05",
+       .help = "largest weight that a dropped token may have",
+       .lowest = 1e-30,
+       .highest = 0.5,
+       .variants = scope},
+      {.name = "form",
+       .kind = ParameterKind::choice,
+       .fallback = "token",
+       .help = "token: epsilon bounds each dropped weight; tail: it bounds their sum",
+       .choices = {"token", "tail"},
+       .variants = scope},
+      {.name = "bound",
+       .kind = ParameterKind::choice,
+       .fallback = "calibrated",
+       .help = "B of |q.k| <= B: measured on the prefix (depends on the data), provable from the weights, or "
+               "as the paper prints "
                "it (no bound: nothing is promised)",
-       .choices = {"calibrated", "norm-bound", "paper"}, .variants = scope},
-      {.name = "quantile", .kind = ParameterKind::real, .fallback = "1", .help = "of |q.k| that serves as B", .lowest = 0.0,
-       .highest = 1.0, .variants = scope, .needs_parameter = "bound", .needs_values = {"calibrated"}},
-      {.name = "alpha", .fallback = "0", .help = "tokens added to each head's scope (deployed: 100)", .highest = 1e6, .variants = scope},
+       .choices = {"calibrated", "norm-bound", "paper"},
+       .variants = scope},
+      {.name = "quantile",
+       .kind = ParameterKind::real,
+       .fallback = "1",
+       .help = "of |q.k| that serves as B",
+       .lowest = 0.0,
+       .highest = 1.0,
+       .variants = scope,
+       .needs_parameter = "bound",
+       .needs_values = {"calibrated"}},
+      {.name = "alpha",
+       .fallback = "0",
+       .help = "tokens added to each head's scope (deployed: 100)",
+       .highest = 1e6,
+       .variants = scope},
   };
 }
 

@@ -9,22 +9,10 @@ namespace razorscope {
 
 const std::vector<SelectionEntry>& selection_registry() {
   static const std::vector<SelectionEntry> registry = {
-      full_selection(),
-      window_selection(),
-      h2o_selection(),
-      tova_selection(),
-      snapkv_selection(),
-      pyramidkv_selection(),
-      adakv_selection(),
-      duo_selection(),
-      razor_selection(),
-      occam_selection(),
-      knorm_selection(),
-      expected_selection(),
-      keydiff_selection(),
-      lagkv_selection(),
-      random_selection(),
-      oracle_selection(),
+      full_selection(),    window_selection(),    h2o_selection(),    tova_selection(),
+      snapkv_selection(),  pyramidkv_selection(), adakv_selection(),  duo_selection(),
+      razor_selection(),   occam_selection(),     knorm_selection(),  expected_selection(),
+      keydiff_selection(), lagkv_selection(),     random_selection(), oracle_selection(),
   };
   return registry;
 }
@@ -44,7 +32,8 @@ Parameter when_parameter(std::string fallback) {
   when.kind = ParameterKind::choice;
   when.fallback = std::move(fallback);
   when.choices = {"after-prefill", "every-step"};
-  when.help = "after-prefill: decide once, later tokens are all kept; every-step: also after each decoded token";
+  when.help =
+      "after-prefill: decide once, later tokens are all kept; every-step: also after each decoded token";
   return when;
 }
 

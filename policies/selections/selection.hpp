@@ -39,7 +39,8 @@ struct CompensationSpec {
   bool operator==(const CompensationSpec&) const = default;
 };
 
-/// What one KV head loses at one moment. Positions are token positions, ascending, each currently held by the head.
+/// What one KV head loses at one moment. Positions are token positions, ascending, each currently held by the
+/// head.
 struct HeadPlan {
   std::vector<int32_t> dropped;
   bool fold = false;  // all dropped tokens join the head's compensation slot
@@ -64,16 +65,17 @@ struct Needs {
   int column_queries = 0;     // PrefixView::columns over the last so many queries of the prefix
   bool rows = false;          // PrefixView::keys, values and queries
   bool step_weights = false;  // LayerView::weights after each step
-  bool accumulate = false;    // LayerView::scores: the cache keeps one f32 a slot and adds each query's weight to it
-  bool future = false;        // PrefixView::future_columns: oracles, in replay only
+  bool accumulate =
+      false;  // LayerView::scores: the cache keeps one f32 a slot and adds each query's weight to it
+  bool future = false;  // PrefixView::future_columns: oracles, in replay only
 };
 
 /// The exact prefix of one layer, at the moment when it is compressed.
 struct PrefixView {
-  HeadRows queries;                        // after the position scheme; [tokens, query_heads]
-  HeadRows keys;                           // [tokens, kv_heads]
-  HeadRows values;                         // [tokens, kv_heads]
-  const double* columns = nullptr;         // [query_heads, tokens] softmax weights summed over the queries asked for
+  HeadRows queries;                 // after the position scheme; [tokens, query_heads]
+  HeadRows keys;                    // [tokens, kv_heads]
+  HeadRows values;                  // [tokens, kv_heads]
+  const double* columns = nullptr;  // [query_heads, tokens] softmax weights summed over the queries asked for
   const double* future_columns = nullptr;  // [query_heads, tokens] the same, over queries after the prefix
 };
 
@@ -84,8 +86,8 @@ struct LayerView {
   /// Positions that each KV head holds, in slot order (not sorted). An empty span stands for 0 .. tokens - 1.
   std::vector<std::span<const int32_t>> held = {};
   const PrefixView* prefix = nullptr;  // at the end of the prefix, else null
-  /// After a step, where asked for: per KV head the softmax weights of the latest query, [group, slots + compensation
-  /// slots] in slot order.
+  /// After a step, where asked for: per KV head the softmax weights of the latest query, [group, slots +
+  /// compensation slots] in slot order.
   std::vector<std::span<const float>> weights = {};
   /// Where asked for: per KV head the accumulated score of each slot.
   std::vector<std::span<const float>> scores = {};
@@ -93,9 +95,10 @@ struct LayerView {
 
 /// Decides which tokens a KV head keeps; the cache carries the plan out and accounts for it.
 ///
-/// Contract. Made once per sequence, after its prefix length is known. `plan` is called per layer at the moments that
-/// `when` names, with layers in any order and from several threads; it must be a pure function of what it is shown and
-/// of what the selection was made with, and never looks at anything later than now. It owns nothing outside itself.
+/// Contract. Made once per sequence, after its prefix length is known. `plan` is called per layer at the
+/// moments that `when` names, with layers in any order and from several threads; it must be a pure function
+/// of what it is shown and of what the selection was made with, and never looks at anything later than now.
+/// It owns nothing outside itself.
 class Selection {
  public:
   virtual ~Selection() = default;
@@ -111,10 +114,13 @@ class Selection {
     for (const float weight : group_weights) sum += weight;
     return sum;
   }
-  /// Tokens that each KV head of a layer keeps of a prefix, where that follows without observing anything; else from the
-  /// plan.
-  virtual std::optional<std::vector<int>> kept_counts(int /*layer*/, int /*prefix*/) const { return std::nullopt; }
-  /// Whether the head is one that the selection found worth keeping whole (codec scopes `protected` and `others`).
+  /// Tokens that each KV head of a layer keeps of a prefix, where that follows without observing anything;
+  /// else from the plan.
+  virtual std::optional<std::vector<int>> kept_counts(int /*layer*/, int /*prefix*/) const {
+    return std::nullopt;
+  }
+  /// Whether the head is one that the selection found worth keeping whole (codec scopes `protected` and
+  /// `others`).
   virtual bool is_protected(int /*layer*/, int /*kv_head*/) const { return false; }
 };
 
@@ -122,32 +128,33 @@ class Selection {
 class ScoreBoundSource {
  public:
   virtual ~ScoreBoundSource() = default;
-  /// The largest over the KV head's group. kind: calibrated (quantile used), norm-bound, paper. Throws InputError where
-  /// this source does not know.
+  /// The largest over the KV head's group. kind: calibrated (quantile used), norm-bound, paper. Throws
+  /// InputError where this source does not know.
   virtual double bound(const std::string& kind, double quantile, int layer, int kv_head) const = 0;
 };
 
 /// What a selection is made from besides its parameters. Everything must outlive the call only.
 struct SelectionContext {
   const Shape& shape;
-  int prefix = 0;                           // P, tokens of the prompt
-  const HeadScores* probe = nullptr;        // null: none at hand
-  const ScoreBoundSource* bounds = nullptr; // null: none at hand
-  double bytes_per_token = 0.0;             // of one KV head, K and V under the policy's codec; PolicyRun fills it in
-  double protected_bytes_per_token = 0.0;   // the same for protected heads
+  int prefix = 0;                            // P, tokens of the prompt
+  const HeadScores* probe = nullptr;         // null: none at hand
+  const ScoreBoundSource* bounds = nullptr;  // null: none at hand
+  double bytes_per_token = 0.0;  // of one KV head, K and V under the policy's codec; PolicyRun fills it in
+  double protected_bytes_per_token = 0.0;  // the same for protected heads
 };
 
-/// A selection's declaration: published defaults, source and deviations stand where it is declared. To add one: a file
-/// like window.cpp with such an entry, and a line in selection.cpp.
+/// A selection's declaration: published defaults, source and deviations stand where it is declared. To add
+/// one: a file like window.cpp with such an entry, and a line in selection.cpp.
 struct SelectionEntry {
   std::string name;
   std::vector<std::string> variants;  // the first is the default; empty: none
   std::string help;                   // one line
   std::string source;                 // where it was published, and where this deviates
   std::vector<Parameter> parameters;
-  std::string size_parameter;         // the integer that the equal-bytes solver turns; "": its size is fixed
+  std::string size_parameter;  // the integer that the equal-bytes solver turns; "": its size is fixed
   bool protects_heads = false;
-  std::function<std::unique_ptr<const Selection>(const std::string& variant, const ParameterValues&, const SelectionContext&)>
+  std::function<std::unique_ptr<const Selection>(const std::string& variant, const ParameterValues&,
+                                                 const SelectionContext&)>
       make;
 };
 

@@ -38,12 +38,15 @@ SelectionEntry snapkv_selection() {
   SelectionEntry entry;
   entry.name = "snapkv";
   entry.help = "the tokens that the last queries of the prefix attend to, and those queries' own";
-  entry.source = "Li et al., SnapKV: LLM Knows What You are Looking for Before Generation, NeurIPS 2024 (arXiv 2404.14469). The window "
-                 "queries' softmax runs over all their keys. Published per query head; here per KV head, by group_agg.";
+  entry.source =
+      "Li et al., SnapKV: LLM Knows What You are Looking for Before Generation, NeurIPS 2024 (arXiv "
+      "2404.14469). The window "
+      "queries' softmax runs over all their keys. Published per query head; here per KV head, by group_agg.";
   entry.parameters = snapkv_parameters();
   entry.size_parameter = "budget";
   entry.make = [](const std::string&, const ParameterValues& values, const SelectionContext& context) {
-    return std::make_unique<Snapkv>(budget_tokens(values, "budget", context), SnapkvScores(values, context.shape), context.shape);
+    return std::make_unique<Snapkv>(budget_tokens(values, "budget", context),
+                                    SnapkvScores(values, context.shape), context.shape);
   };
   return entry;
 }

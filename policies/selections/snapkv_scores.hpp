@@ -6,8 +6,8 @@
 
 namespace razorscope {
 
-/// What SnapKV, PyramidKV and AdaKV share: attention of the last `observe` queries, aggregated over the group, pooled over
-/// neighbouring tokens.
+/// What SnapKV, PyramidKV and AdaKV share: attention of the last `observe` queries, aggregated over the
+/// group, pooled over neighbouring tokens.
 struct SnapkvScores {
   int observe = 32;
   int kernel = 5;
@@ -23,6 +23,7 @@ struct SnapkvScores {
 std::vector<Parameter> snapkv_parameters();
 
 /// Plan of one head: the `extra` best tokens before the window, and the window.
-HeadPlan snapkv_plan(const LayerView& view, size_t kv_head, const std::vector<double>& scores, int extra, int observe);
+HeadPlan snapkv_plan(const LayerView& view, size_t kv_head, const std::vector<double>& scores, int extra,
+                     int observe);
 
 }  // namespace razorscope

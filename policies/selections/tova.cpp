@@ -8,7 +8,10 @@ namespace {
 class Tova final : public Selection {
  public:
   Tova(int budget, When when, const Shape& shape)
-      : budget_(budget), when_(when), query_heads_(shape.query_heads), kv_heads_(static_cast<size_t>(shape.kv_heads)) {}
+      : budget_(budget),
+        when_(when),
+        query_heads_(shape.query_heads),
+        kv_heads_(static_cast<size_t>(shape.kv_heads)) {}
 
   When when() const override { return when_; }
   Needs needs() const override { return {.column_queries = 1, .step_weights = when_ == When::every_step}; }
@@ -46,7 +49,8 @@ class Tova final : public Selection {
       const size_t rows = view.weights[h].size() / slots;
       for (size_t slot = 0; slot < slots; ++slot) {
         const size_t position = view.held[h].empty() ? slot : static_cast<size_t>(view.held[h][slot]);
-        for (size_t g = 0; g < rows; ++g) scores[position] += static_cast<double>(view.weights[h][g * slots + slot]) / query_heads_;
+        for (size_t g = 0; g < rows; ++g)
+          scores[position] += static_cast<double>(view.weights[h][g * slots + slot]) / query_heads_;
       }
     }
     return scores;
@@ -64,8 +68,10 @@ SelectionEntry tova_selection() {
   SelectionEntry entry;
   entry.name = "tova";
   entry.help = "the tokens that the latest query attends to most, one set for all heads of a layer";
-  entry.source = "Oren et al., Transformers are Multi-State RNNs, EMNLP 2024 (arXiv 2401.06104). Weights are averaged over all query heads "
-                 "of the layer; the latest token competes like any other.";
+  entry.source =
+      "Oren et al., Transformers are Multi-State RNNs, EMNLP 2024 (arXiv 2401.06104). Weights are averaged "
+      "over all query heads "
+      "of the layer; the latest token competes like any other.";
   entry.parameters = {budget_parameter(), when_parameter("every-step")};
   entry.size_parameter = "budget";
   entry.make = [](const std::string&, const ParameterValues& values, const SelectionContext& context) {

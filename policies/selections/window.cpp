@@ -9,7 +9,8 @@ class Window final : public Selection {
   When when() const override { return when_; }
   LayerPlan plan(const LayerView& view) const override {
     LayerPlan plan(view.held.size());
-    for (size_t h = 0; h < plan.size(); ++h) plan[h].dropped = held_between(view, h, sinks_, view.tokens - recent_);
+    for (size_t h = 0; h < plan.size(); ++h)
+      plan[h].dropped = held_between(view, h, sinks_, view.tokens - recent_);
     return plan;
   }
 
@@ -26,8 +27,9 @@ SelectionEntry window_selection() {
   entry.name = "window";
   entry.variants = {"original-positions"};
   entry.help = "StreamingLLM: the first tokens (sinks) and the latest ones";
-  entry.source = "Xiao et al., Efficient Streaming Language Models with Attention Sinks, ICLR 2024 (arXiv 2309.17453). "
-                 "Keys keep the position they were computed at.";
+  entry.source =
+      "Xiao et al., Efficient Streaming Language Models with Attention Sinks, ICLR 2024 (arXiv 2309.17453). "
+      "Keys keep the position they were computed at.";
   entry.parameters = {
       {.name = "sinks", .fallback = "4", .help = "first tokens that are always kept"},
       {.name = "recent", .fallback = "1020", .help = "latest tokens that are kept"},

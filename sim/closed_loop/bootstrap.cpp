@@ -14,7 +14,8 @@ Resampling::Resampling(int units, uint64_t seed, int resamples) : units_(units) 
   }
 }
 
-std::optional<Interval> Resampling::mean_interval(const std::vector<double>& sums, const std::vector<int>& counts) const {
+std::optional<Interval> Resampling::mean_interval(const std::vector<double>& sums,
+                                                  const std::vector<int>& counts) const {
   if (units_ < 2) return std::nullopt;
   std::vector<double> means;
   for (const std::vector<int>& draw : draws_) {
@@ -27,7 +28,9 @@ std::optional<Interval> Resampling::mean_interval(const std::vector<double>& sum
     means.push_back(sum / count);
   }
   std::sort(means.begin(), means.end());
-  const auto at = [&](double share) { return means[static_cast<size_t>(share * static_cast<double>(means.size() - 1))]; };
+  const auto at = [&](double share) {
+    return means[static_cast<size_t>(share * static_cast<double>(means.size() - 1))];
+  };
   return Interval{at(0.025), at(0.975)};
 }
 

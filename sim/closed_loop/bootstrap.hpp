@@ -11,16 +11,17 @@ struct Interval {
   double high = 0.0;
 };
 
-/// Draws of resampling `units` independent units with replacement: [resamples, units] indices. The same seed gives the
-/// same draws, so that policies compared on them are paired.
+/// Draws of resampling `units` independent units with replacement: [resamples, units] indices. The same seed
+/// gives the same draws, so that policies compared on them are paired.
 class Resampling {
  public:
   static constexpr int default_resamples = 2000;
   Resampling(int units, uint64_t seed, int resamples = default_resamples);
 
-  /// The 95 % percentile interval of the mean over all samples, where unit i has the sum sums[i] of counts[i] samples.
-  /// Nothing where there is only one unit: no spread can be seen then.
-  std::optional<Interval> mean_interval(const std::vector<double>& sums, const std::vector<int>& counts) const;
+  /// The 95 % percentile interval of the mean over all samples, where unit i has the sum sums[i] of counts[i]
+  /// samples. Nothing where there is only one unit: no spread can be seen then.
+  std::optional<Interval> mean_interval(const std::vector<double>& sums,
+                                        const std::vector<int>& counts) const;
 
  private:
   int units_;

@@ -1,10 +1,9 @@
 #include "sim/closed_loop/evaluate.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <fmt/format.h>
 #include <memory>
 
 #include "models/base/error.hpp"
@@ -25,7 +24,9 @@ double log_sum_exp(const float* row, int count) {
   return static_cast<double>(largest) + std::log(sum);
 }
 
-int32_t best_token(const float* row, int count) { return static_cast<int32_t>(std::max_element(row, row + count) - row); }
+int32_t best_token(const float* row, int count) {
+  return static_cast<int32_t>(std::max_element(row, row + count) - row);
+}
 
 /// full+f32's logits of the steps at hand.
 class ReferenceRows final : public ForwardObserver {
@@ -40,7 +41,8 @@ class ReferenceRows final : public ForwardObserver {
     const auto first = static_cast<size_t>(first_position - first_position_);
     std::copy_n(logits, static_cast<size_t>(rows) * static_cast<size_t>(vocabulary_), rows_.row(first));
     for (int r = 0; r < rows; ++r) {
-      log_sums_[first + static_cast<size_t>(r)] = log_sum_exp(rows_.row(first + static_cast<size_t>(r)), vocabulary_);
+      log_sums_[first + static_cast<size_t>(r)] =
+          log_sum_exp(rows_.row(first + static_cast<size_t>(r)), vocabulary_);
     }
   }
   const float* row(int position) const { return rows_.row(static_cast<size_t>(position - first_position_)); }
@@ -65,7 +67,8 @@ struct RowScore {
 /// Compares a sequence's logits with the reference's as they come.
 class PolicyRows final : public ForwardObserver {
  public:
-  PolicyRows(const ReferenceRows& reference, const std::vector<int32_t>& ids) : reference_(reference), ids_(ids) {}
+  PolicyRows(const ReferenceRows& reference, const std::vector<int32_t>& ids)
+      : reference_(reference), ids_(ids) {}
   void logits(int first_position, int rows, const float* logits) override {
     const size_t before = scores_.size();
     scores_.resize(before + static_cast<size_t>(rows));
@@ -125,12 +128,14 @@ bool needs_queries(const std::vector<Sequence>& sequences) {
   });
 }
 
-void compress_all(const Shape& shape, const ExactMemory& exact, const PrefixQueries* queries, int prefix, std::vector<Sequence>& sequences) {
+void compress_all(const Shape& shape, const ExactMemory& exact, const PrefixQueries* queries, int prefix,
+                  std::vector<Sequence>& sequences) {
   const auto d = static_cast<size_t>(shape.head_size);
   for (int layer = 0; layer < shape.layers; ++layer) {
     const ExactLayer rows = exact.layer(layer);
-    PrefixObservations observations(shape, queries != nullptr ? queries->rows(layer) : HeadRows(), {rows.keys, d, rows.head_stride},
-                                    {rows.values, d, rows.head_stride}, prefix, prefix);
+    PrefixObservations observations(shape, queries != nullptr ? queries->rows(layer) : HeadRows(),
+                                    {rows.keys, d, rows.head_stride}, {rows.values, d, rows.head_stride},
+                                    prefix, prefix);
     for (Sequence& sequence : sequences) {
       const Needs needs = sequence.run->selection().needs();
       observations.prepare(needs);
@@ -163,15 +168,19 @@ void forward_batch(const Transformer& transformer, const std::vector<int32_t>& i
 
 void check(const Transformer& transformer, const EvaluationRequest& request) {
   if (request.policies.empty()) throw InputError("--policies", "at least one policy is needed");
-  if (request.prefix < 1 || request.steps < 1) throw InputError("--prefix and --steps", "both must be at least 1");
+  if (request.prefix < 1 || request.steps < 1)
+    throw InputError("--prefix and --steps", "both must be at least 1");
   const int64_t needed = static_cast<int64_t>(request.prefix) + request.steps + 1;
   if (needed - 1 > transformer.shape().context) {
-    throw InputError("--steps", fmt::format("prefix and steps make {} tokens, but the context is {}", needed - 1, transformer.shape().context));
+    throw InputError("--steps", fmt::format("prefix and steps make {} tokens, but the context is {}",
+                                            needed - 1, transformer.shape().context));
   }
   for (size_t i = 0; i < request.texts.size(); ++i) {
     if (static_cast<int64_t>(request.texts[i].size()) < needed) {
-      throw InputError("--text", fmt::format("text {} has {} tokens (BOS included), but a prefix of {} and {} steps with their targets need {}",
-                                             i + 1, request.texts[i].size(), request.prefix, request.steps, needed));
+      throw InputError("--text",
+                       fmt::format("text {} has {} tokens (BOS included), but a prefix of {} and {} steps "
+                                   "with their targets need {}",
+                                   i + 1, request.texts[i].size(), request.prefix, request.steps, needed));
     }
   }
 }
@@ -222,19 +231,23 @@ struct PolicySums {
 /// One text under all policies.
 class TextEvaluation {
  public:
-  TextEvaluation(const Transformer& transformer, const EvaluationRequest& request, const std::vector<int32_t>& ids)
+  TextEvaluation(const Transformer& transformer, const EvaluationRequest& request,
+                 const std::vector<int32_t>& ids)
       : transformer_(transformer),
         request_(request),
         ids_(ids),
         exact_(transformer.shape(), request.prefix + request.steps),
         reference_(transformer.shape().vocabulary) {
     for (const Policy& policy : request.policies) {
-      const SelectionContext context{
-          .shape = transformer.shape(), .prefix = request.prefix, .probe = request.probe, .bounds = request.bounds};
+      const SelectionContext context{.shape = transformer.shape(),
+                                     .prefix = request.prefix,
+                                     .probe = request.probe,
+                                     .bounds = request.bounds};
       Sequence& sequence = sequences_.emplace_back();
       sequence.run = std::make_unique<PolicyRun>(policy, context);
       if (sequence.run->selection().needs().future) {
-        throw InputError(policy.name(), "an oracle needs the queries to come, which only a replay of a trace has");
+        throw InputError(policy.name(),
+                         "an oracle needs the queries to come, which only a replay of a trace has");
       }
       sequence.memory = std::make_unique<PolicyMemory>(*sequence.run);
       sequence.rows = std::make_unique<PolicyRows>(reference_, ids);
@@ -255,7 +268,8 @@ class TextEvaluation {
     prefix.observer = keeper.get();
     prefill(transformer_, prefix, progress, phase);
     compress_all(transformer_.shape(), exact_, queries.get(), request_.prefix, sequences_);
-    for (Sequence& sequence : sequences_) (sequence.memory->decides_later() ? steppers_ : blocks_).push_back(&sequence);
+    for (Sequence& sequence : sequences_)
+      (sequence.memory->decides_later() ? steppers_ : blocks_).push_back(&sequence);
   }
 
   /// All steps, chunk by chunk: the reference first, since the others are compared with its logits.
@@ -321,7 +335,8 @@ Evaluation evaluate(const Transformer& transformer, const EvaluationRequest& req
       sums[i].add(sequence.rows->scores(), texts == 1 ? std::nullopt : std::optional(text));
       EvaluationResult& result = evaluation.policies[i];
       result.at_end = sequence.memory->ledger();
-      result.bytes_read_per_step += sequence.bytes_read / (static_cast<double>(request.steps) * static_cast<double>(texts));
+      result.bytes_read_per_step +=
+          sequence.bytes_read / (static_cast<double>(request.steps) * static_cast<double>(texts));
       result.seconds += sequence.seconds;
     }
     evaluation.rows += request.steps;

@@ -15,10 +15,11 @@
 
 namespace razorscope {
 
-/// What the closed loop compares: texts under policies. After a prefix of P tokens, inputs P .. P+S-1 are fed as they are
-/// (teacher-forced), targets are P+1 .. P+S; every scored row uses the compressed cache.
+/// What the closed loop compares: texts under policies. After a prefix of P tokens, inputs P .. P+S-1 are fed
+/// as they are (teacher-forced), targets are P+1 .. P+S; every scored row uses the compressed cache.
 struct EvaluationRequest {
-  std::vector<std::vector<int32_t>> texts;  // each at least prefix + steps + 1 ids, BOS first where there is one
+  std::vector<std::vector<int32_t>>
+      texts;  // each at least prefix + steps + 1 ids, BOS first where there is one
   int prefix = 0;
   int steps = 0;
   std::vector<Policy> policies;
@@ -34,7 +35,7 @@ struct Estimate {
 };
 
 struct EvaluationResult {
-  std::string policy;  // canonical name
+  std::string policy;       // canonical name
   Estimate nll;             // nats a token
   Estimate nll_difference;  // to full+f32, paired
   Estimate kl_to_full;      // KL(full || policy) of the next token's distribution, nats
@@ -43,7 +44,7 @@ struct EvaluationResult {
   ByteLedger at_end;
   double bytes_read_per_step = 0.0;  // mean over steps and texts
   bool token_by_token = false;       // it decides during decoding, so its steps could not run as one block
-  double seconds = 0.0;              // of its forward passes; a batch's time is shared evenly by its sequences
+  double seconds = 0.0;  // of its forward passes; a batch's time is shared evenly by its sequences
 };
 
 struct Evaluation {
@@ -53,9 +54,9 @@ struct Evaluation {
   std::vector<EvaluationResult> policies;
 };
 
-/// Runs the model closed-loop under every policy: one exact prefill a text, forked; all policies that decide at the end of
-/// the prefix in one batch of blocks, the others in a batch token by token. InputError where texts are too short or a
-/// policy makes no sense here (oracles know the future only in replay).
+/// Runs the model closed-loop under every policy: one exact prefill a text, forked; all policies that decide
+/// at the end of the prefix in one batch of blocks, the others in a batch token by token. InputError where
+/// texts are too short or a policy makes no sense here (oracles know the future only in replay).
 Evaluation evaluate(const Transformer& transformer, const EvaluationRequest& request, Progress& progress);
 
 }  // namespace razorscope

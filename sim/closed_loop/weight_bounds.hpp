@@ -8,13 +8,17 @@
 
 namespace razorscope {
 
-/// Score bounds that follow from a model's weights; `calibrated` needs a recorded trace, which the closed loop has not.
+/// Score bounds that follow from a model's weights; `calibrated` needs a recorded trace, which the closed
+/// loop has not.
 class WeightBounds final : public ScoreBoundSource {
  public:
-  WeightBounds(const Shape& shape, const Weights& weights) : shape_(shape), bounds_(weight_score_bounds(shape, weights)) {}
+  WeightBounds(const Shape& shape, const Weights& weights)
+      : shape_(shape), bounds_(weight_score_bounds(shape, weights)) {}
   double bound(const std::string& kind, double /*quantile*/, int layer, int kv_head) const override {
     if (kind == "calibrated") {
-      throw InputError("razor/scope", "bound", "calibrated is measured on a recorded trace: use bound=norm-bound here, or replay a trace");
+      throw InputError(
+          "razor/scope", "bound",
+          "calibrated is measured on a recorded trace: use bound=norm-bound here, or replay a trace");
     }
     const std::vector<double>& bounds = kind == "norm-bound" ? bounds_.norm_bound : bounds_.paper;
     const auto first = bounds.begin() + layer * shape_.query_heads + kv_head * shape_.group_size();

@@ -1,8 +1,7 @@
 #include "sim/probe/probe.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+#include <fmt/format.h>
 #include <random>
 
 #include "models/base/error.hpp"
@@ -63,8 +62,10 @@ class ProbeObserver final : public ForwardObserver {
       const int rows = std::min(query_block, end - at);
       const auto columns = static_cast<size_t>(at + rows);
       scores = Matrix(static_cast<size_t>(rows), columns);
-      const float* q = block.q + static_cast<size_t>(at - block.first_position) * block.stride + static_cast<size_t>(head) * d;
-      multiply_transposed(static_cast<size_t>(rows), columns, d, shape_.score_scale, q, block.stride, keys, d, scores.data(), columns);
+      const float* q = block.q + static_cast<size_t>(at - block.first_position) * block.stride +
+                       static_cast<size_t>(head) * d;
+      multiply_transposed(static_cast<size_t>(rows), columns, d, shape_.score_scale, q, block.stride, keys, d,
+                          scores.data(), columns);
       for (int r = 0; r < rows; ++r) {
         float* weights = scores.row(static_cast<size_t>(r));
         softmax_row(weights, static_cast<size_t>(at + r + 1), slope);
@@ -76,7 +77,8 @@ class ProbeObserver final : public ForwardObserver {
   void add_row(int position, const float* weights, size_t index) {
     const int offset = position - layout_.first;
     const int earlier = variant_ == ProbeVariant::last_prior ? 1 : offset / layout_.block;
-    const bool has_successor = variant_ == ProbeVariant::sum_prior || offset % layout_.block != layout_.block - 1;
+    const bool has_successor =
+        variant_ == ProbeVariant::sum_prior || offset % layout_.block != layout_.block - 1;
     for (int s = 1; s <= earlier; ++s) {
       const int same = position - s * layout_.block;
       echo_[index] += static_cast<double>(weights[same]);
@@ -112,7 +114,8 @@ std::string probe_variant_name(ProbeVariant variant) {
   return variant == ProbeVariant::sum_prior ? "sum-prior" : "last-prior";
 }
 
-std::vector<int32_t> random_block(const Tokenizer& tokenizer, int length, uint64_t seed, const std::string& source) {
+std::vector<int32_t> random_block(const Tokenizer& tokenizer, int length, uint64_t seed,
+                                  const std::string& source) {
   std::vector<int32_t> candidates;
   if (source == "vocabulary") {
     for (int32_t id = 0; id < tokenizer.vocabulary(); ++id) {
@@ -122,7 +125,8 @@ std::vector<int32_t> random_block(const Tokenizer& tokenizer, int length, uint64
     constexpr int32_t first = 10000;
     constexpr int32_t last = 12500;
     if (tokenizer.vocabulary() <= last) {
-      throw InputError("--source", fmt::format("range takes ids {} to {}, but the vocabulary has {} entries", first, last, tokenizer.vocabulary()));
+      throw InputError("--source", fmt::format("range takes ids {} to {}, but the vocabulary has {} entries",
+                                               first, last, tokenizer.vocabulary()));
     }
     for (int32_t id = first; id <= last; ++id) candidates.push_back(id);
   } else {
@@ -135,15 +139,16 @@ std::vector<int32_t> random_block(const Tokenizer& tokenizer, int length, uint64
   return block;
 }
 
-HeadScores run_probe(const Transformer& transformer, const std::vector<int32_t>& block, int repeats, int32_t bos,
-                     ProbeVariant variant, Progress& progress) {
+HeadScores run_probe(const Transformer& transformer, const std::vector<int32_t>& block, int repeats,
+                     int32_t bos, ProbeVariant variant, Progress& progress) {
   const Shape& shape = transformer.shape();
   if (block.size() < 2) throw InputError("--block", "a block needs at least 2 tokens");
   if (repeats < 2) throw InputError("--repeats", fmt::format("{} is too few; allowed: from 2", repeats));
   const size_t length = block.size() * static_cast<size_t>(repeats) + (bos >= 0 ? 1 : 0);
   if (length > static_cast<size_t>(shape.context)) {
-    throw InputError("--block and --repeats", fmt::format("{} tokens x {} repeats make {} with the BOS, but the context of {} is {}",
-                                            block.size(), repeats, length, shape.name, shape.context));
+    throw InputError("--block and --repeats",
+                     fmt::format("{} tokens x {} repeats make {} with the BOS, but the context of {} is {}",
+                                 block.size(), repeats, length, shape.name, shape.context));
   }
   Layout layout;
   layout.first = bos >= 0 ? 1 : 0;

@@ -29,8 +29,9 @@ double relative_difference(const float* a, const float* b, size_t count) {
 
 namespace {
 
-/// Divides what all folded tokens sum to between the slots. A slot's key is the mean of its tokens' keys, so that its
-/// score without the bias is the mean of their scores, from which ln p differs by the same constant for all.
+/// Divides what all folded tokens sum to between the slots. A slot's key is the mean of its tokens' keys, so
+/// that its score without the bias is the mean of their scores, from which ln p differs by the same constant
+/// for all.
 void divide_by_mean_scores(const QueryResult& result, const SlotTokens& all, std::vector<SlotTokens>& slots) {
   CompensationSlots& compensation = *result.cache->compensation();
   const float* bias = compensation.view(nullptr).bias;
@@ -47,7 +48,8 @@ void divide_by_mean_scores(const QueryResult& result, const SlotTokens& all, std
 
 }  // namespace
 
-void ErrorAccumulator::add(const QueryBaseline& baseline, const QueryResult& result, const TokenFates& fates, int head_size) {
+void ErrorAccumulator::add(const QueryBaseline& baseline, const QueryResult& result, const TokenFates& fates,
+                           int head_size) {
   const double error = relative_difference(result.out, baseline.out, static_cast<size_t>(head_size));
   double lost = 0.0;
   double largest = 0.0;
@@ -81,11 +83,14 @@ void ErrorAccumulator::add(const QueryBaseline& baseline, const QueryResult& res
   for (int slot = 0; slot < cache.tokens(); ++slot) {
     const int position = positions.empty() ? slot : positions[static_cast<size_t>(slot)];
     const float log_weight = result.scores[slot] - result.log_sum;
-    kl += static_cast<double>(std::exp(log_weight)) * (static_cast<double>(log_weight) - baseline.log_weights[position]);
+    kl += static_cast<double>(std::exp(log_weight)) *
+          (static_cast<double>(log_weight) - baseline.log_weights[position]);
   }
   for (size_t c = 0; c < slots_.size(); ++c) {
-    const double log_weight = static_cast<double>(result.scores[static_cast<size_t>(cache.tokens()) + c]) - result.log_sum;
-    kl += std::exp(log_weight) * (log_weight - std::log(slots_[c].count) - slots_[c].log_weights / slots_[c].count);
+    const double log_weight =
+        static_cast<double>(result.scores[static_cast<size_t>(cache.tokens()) + c]) - result.log_sum;
+    kl += std::exp(log_weight) *
+          (log_weight - std::log(slots_[c].count) - slots_[c].log_weights / slots_[c].count);
   }
   ++queries_;
   sums_.relative_error += error;

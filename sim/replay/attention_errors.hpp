@@ -15,7 +15,9 @@ class TokenFates {
 
   /// Tokens beyond those known are kept.
   void apply(const HeadPlan& plan, int tokens);
-  Fate of(int position) const { return static_cast<size_t>(position) < fates_.size() ? fates_[static_cast<size_t>(position)] : Fate::kept; }
+  Fate of(int position) const {
+    return static_cast<size_t>(position) < fates_.size() ? fates_[static_cast<size_t>(position)] : Fate::kept;
+  }
   bool all_kept() const { return lost_ == 0; }
 
  private:
@@ -45,10 +47,11 @@ struct SlotTokens {
   double log_weights = 0.0;  // Σ ln p
 };
 
-/// Accumulates rungs 1 to 3 of the error ladder over the queries of one query head. In the divergence a slot's weight
-/// is spread evenly over its tokens. Where a cache has several slots and does not track which token joined which
-/// (CompensationSlots::track_membership), each slot's tokens are taken to average to its mean key: true to rounding of
-/// tokens that were folded from exact rows, as the prefix's are, and nearly so of those that a codec had stored.
+/// Accumulates rungs 1 to 3 of the error ladder over the queries of one query head. In the divergence a
+/// slot's weight is spread evenly over its tokens. Where a cache has several slots and does not track which
+/// token joined which (CompensationSlots::track_membership), each slot's tokens are taken to average to its
+/// mean key: true to rounding of tokens that were folded from exact rows, as the prefix's are, and nearly so
+/// of those that a codec had stored.
 class ErrorAccumulator {
  public:
   void add(const QueryBaseline& baseline, const QueryResult& result, const TokenFates& fates, int head_size);

@@ -1,9 +1,8 @@
 #include "sim/replay/calibrated_bounds.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
+#include <fmt/format.h>
 
 #include "models/base/error.hpp"
 #include "models/base/machine.hpp"
@@ -13,7 +12,8 @@ namespace razorscope {
 namespace {
 
 /// The quantile of |q·k|·scale over the causal pairs of one head's first `tokens` tokens; 1 is the maximum.
-double quantile_of_products(const LayerTrace& layer, const Shape& shape, int head, int tokens, double quantile) {
+double quantile_of_products(const LayerTrace& layer, const Shape& shape, int head, int tokens,
+                            double quantile) {
   constexpr int rows_at_a_time = 128;
   const auto d = static_cast<size_t>(shape.head_size);
   const float* keys = layer.k.data() + static_cast<size_t>(head / shape.group_size()) * d;
@@ -23,7 +23,8 @@ double quantile_of_products(const LayerTrace& layer, const Shape& shape, int hea
     const int rows = std::min(rows_at_a_time, tokens - begin);
     Matrix block(static_cast<size_t>(rows), static_cast<size_t>(begin + rows));
     const float* q = layer.q.row(static_cast<size_t>(begin)) + static_cast<size_t>(head) * d;
-    multiply_transposed(block.rows, block.columns, d, shape.score_scale, q, layer.q.columns, keys, layer.k.columns, block.data(), block.columns);
+    multiply_transposed(block.rows, block.columns, d, shape.score_scale, q, layer.q.columns, keys,
+                        layer.k.columns, block.data(), block.columns);
     for (int r = 0; r < rows; ++r) {
       const float* row = block.row(static_cast<size_t>(r));
       for (int n = 0; n <= begin + r; ++n) {
@@ -60,9 +61,10 @@ const std::vector<double>& TraceBounds::calibrated(double quantile) const {
 double TraceBounds::bound(const std::string& kind, double quantile, int layer, int kv_head) const {
   const Shape& shape = trace_.shape();
   if (kind != "calibrated" && !trace_.score_bounds()) {
-    throw InputError("razor/scope", "bound", fmt::format("{} follows from the weights, and the trace {} does not store it: use "
-                                                         "bound=calibrated, or record the trace with this program",
-                                                         kind, trace_.path().string()));
+    throw InputError("razor/scope", "bound",
+                     fmt::format("{} follows from the weights, and the trace {} does not store it: use "
+                                 "bound=calibrated, or record the trace with this program",
+                                 kind, trace_.path().string()));
   }
   const std::vector<double>& bounds = kind == "calibrated"   ? calibrated(quantile)
                                       : kind == "norm-bound" ? trace_.score_bounds()->norm_bound

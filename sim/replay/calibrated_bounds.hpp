@@ -9,9 +9,9 @@
 
 namespace razorscope {
 
-/// Bounds on |q·k|/sqrt(d) from a trace: `calibrated` is the quantile of |q·k| over all causal pairs of the prefix (and
-/// nothing later), measured when first asked for; `norm-bound` and `paper` were stored when the trace was recorded,
-/// since they need the weights. `trace` must outlive it. Not shared by threads.
+/// Bounds on |q·k|/sqrt(d) from a trace: `calibrated` is the quantile of |q·k| over all causal pairs of the
+/// prefix (and nothing later), measured when first asked for; `norm-bound` and `paper` were stored when the
+/// trace was recorded, since they need the weights. `trace` must outlive it. Not shared by threads.
 class TraceBounds final : public ScoreBoundSource {
  public:
   TraceBounds(const Trace& trace, int prefix) : trace_(trace), prefix_(prefix) {}

@@ -1,11 +1,10 @@
 #include "sim/replay/replay.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <fmt/format.h>
 #include <memory>
 #include <stdexcept>
 
@@ -21,7 +20,8 @@
 namespace razorscope {
 namespace {
 
-constexpr int steps_at_a_time = 32;  // bounds the baseline's memory: steps x query heads x tokens floats, twice
+constexpr int steps_at_a_time =
+    32;  // bounds the baseline's memory: steps x query heads x tokens floats, twice
 
 using Clock = std::chrono::steady_clock;
 
@@ -51,7 +51,8 @@ HeadRows head_rows(const Matrix& rows, const Shape& shape) {
   return {rows.data(), rows.columns, static_cast<size_t>(shape.head_size)};
 }
 
-Baseline compute_baseline(const Shape& shape, const LayerTrace& inputs, int prefix, int first_step, int steps) {
+Baseline compute_baseline(const Shape& shape, const LayerTrace& inputs, int prefix, int first_step,
+                          int steps) {
   Baseline baseline;
   baseline.first_step = first_step;
   baseline.steps = steps;
@@ -75,8 +76,9 @@ Baseline compute_baseline(const Shape& shape, const LayerTrace& inputs, int pref
     head.value_stride = inputs.v.columns * sizeof(float);
     std::vector<float> scores(static_cast<size_t>(group * head.slots));
     std::vector<float> log_sums(static_cast<size_t>(group));
-    attend_group(head, group_query(shape, inputs, kv_head, position),
-                 {baseline.out.row(static_cast<size_t>(step)) + column * group, scores.data(), log_sums.data()});
+    attend_group(
+        head, group_query(shape, inputs, kv_head, position),
+        {baseline.out.row(static_cast<size_t>(step)) + column * group, scores.data(), log_sums.data()});
     for (int g = 0; g < group; ++g) {
       const auto row = static_cast<size_t>(step * shape.query_heads + kv_head * group + g);
       float* log_weights = baseline.log_weights.row(row);
@@ -102,7 +104,8 @@ class PolicyReplay {
     result_.dropped_nothing = true;
     const Shape& shape = run_.shape();
     for (int layer = 0; layer < shape.layers; ++layer) {
-      for (int h = 0; h < shape.kv_heads; ++h) result_.protected_heads += run_.selection().is_protected(layer, h) ? 1 : 0;
+      for (int h = 0; h < shape.kv_heads; ++h)
+        result_.protected_heads += run_.selection().is_protected(layer, h) ? 1 : 0;
     }
   }
 
@@ -120,10 +123,11 @@ class PolicyReplay {
     fates_.assign(static_cast<size_t>(shape.kv_heads), {});
     errors_.assign(static_cast<size_t>(shape.query_heads), {});
     apply(cache_->compress(observations.view(run_.selection().needs()), prefix), prefix);
-    const size_t exact = 2 * static_cast<size_t>(prefix) * static_cast<size_t>(shape.kv_width()) * sizeof(float);
+    const size_t exact =
+        2 * static_cast<size_t>(prefix) * static_cast<size_t>(shape.kv_width()) * sizeof(float);
     result_.compressed += cache_->ledger();
-    result_.peak_bytes =
-        std::max(result_.peak_bytes, exact * static_cast<size_t>(shape.layers - layer) + result_.compressed.physical());
+    result_.peak_bytes = std::max(result_.peak_bytes, exact * static_cast<size_t>(shape.layers - layer) +
+                                                          result_.compressed.physical());
     if (want_kept) result_.kept.emplace_back();
     for (int h = 0; h < shape.kv_heads; ++h) {
       kept_tokens_ += cache_->head(h).tokens();
@@ -152,7 +156,8 @@ class PolicyReplay {
     Matrix projected(baseline.projected.rows, baseline.projected.columns);
     multiply(out_.data(), out_.rows, inputs.output_weight, projected.data());
     for (size_t i = 0; i < projected.rows; ++i) {
-      output_error_sum_ += relative_difference(projected.row(i), baseline.projected.row(i), projected.columns);
+      output_error_sum_ +=
+          relative_difference(projected.row(i), baseline.projected.row(i), projected.columns);
       ++output_errors_;
     }
   }
@@ -171,9 +176,10 @@ class PolicyReplay {
     std::vector<double> errors;
     for (const HeadErrors& head : result_.heads) {
       if (!std::isfinite(head.relative_error) || !std::isfinite(head.kl)) {
-        throw std::runtime_error(fmt::format("{}: layer {}, query head {}: the result is not a finite number; a key or value is beyond the "
-                                             "range of its codec (f16 holds up to 65504)",
-                                             result_.policy, head.layer, head.query_head));
+        throw std::runtime_error(fmt::format(
+            "{}: layer {}, query head {}: the result is not a finite number; a key or value is beyond the "
+            "range of its codec (f16 holds up to 65504)",
+            result_.policy, head.layer, head.query_head));
       }
       errors.push_back(head.relative_error);
       result_.lost_mass_mean += head.lost_mass;
@@ -208,8 +214,10 @@ class PolicyReplay {
     const HeadCache& head = cache_->head(kv_head);
     scores_.resize(static_cast<size_t>(group * head.entries()));
     log_sums_.resize(static_cast<size_t>(group));
-    float* out = out_.row(static_cast<size_t>(step)) + static_cast<ptrdiff_t>(kv_head) * group * shape.head_size;
-    cache_->attend(kv_head, group_query(shape, inputs, kv_head, position), {out, scores_.data(), log_sums_.data()});
+    float* out =
+        out_.row(static_cast<size_t>(step)) + static_cast<ptrdiff_t>(kv_head) * group * shape.head_size;
+    cache_->attend(kv_head, group_query(shape, inputs, kv_head, position),
+                   {out, scores_.data(), log_sums_.data()});
     for (int g = 0; g < group; ++g) {
       const int query_head = kv_head * group + g;
       const auto row = static_cast<size_t>(step * shape.query_heads + query_head);
@@ -217,8 +225,10 @@ class PolicyReplay {
       const QueryBaseline exact = {position + 1, baseline.out.row(static_cast<size_t>(step)) + column,
                                    baseline.weights.row(row), baseline.log_weights.row(row)};
       const QueryResult ours = {&head, out + static_cast<ptrdiff_t>(g) * shape.head_size,
-                                scores_.data() + static_cast<ptrdiff_t>(g) * head.entries(), log_sums_[static_cast<size_t>(g)]};
-      errors_[static_cast<size_t>(query_head)].add(exact, ours, fates_[static_cast<size_t>(kv_head)], shape.head_size);
+                                scores_.data() + static_cast<ptrdiff_t>(g) * head.entries(),
+                                log_sums_[static_cast<size_t>(g)]};
+      errors_[static_cast<size_t>(query_head)].add(exact, ours, fates_[static_cast<size_t>(kv_head)],
+                                                   shape.head_size);
     }
   }
 
@@ -252,12 +262,15 @@ class PolicyReplay {
 
 void check_replay(const Trace& trace, const ReplayRequest& request) {
   if (request.policies.empty()) throw InputError("--policies", "at least one policy is needed");
-  if (request.prefix < 1) throw InputError("--prefix", fmt::format("{} is out of range; allowed: from 1", request.prefix));
-  if (request.steps < 1) throw InputError("--steps", fmt::format("{} is out of range; allowed: from 1", request.steps));
+  if (request.prefix < 1)
+    throw InputError("--prefix", fmt::format("{} is out of range; allowed: from 1", request.prefix));
+  if (request.steps < 1)
+    throw InputError("--steps", fmt::format("{} is out of range; allowed: from 1", request.steps));
   const int64_t wanted = static_cast<int64_t>(request.prefix) + request.steps;
   if (wanted > trace.tokens()) {
-    throw InputError(trace.path().string(), fmt::format("a prefix of {} and {} steps need {} tokens, but the trace has {}",
-                                                        request.prefix, request.steps, wanted, trace.tokens()));
+    throw InputError(trace.path().string(),
+                     fmt::format("a prefix of {} and {} steps need {} tokens, but the trace has {}",
+                                 request.prefix, request.steps, wanted, trace.tokens()));
   }
 }
 
@@ -267,20 +280,26 @@ std::vector<ReplayResult> replay(const Trace& trace, const ReplayRequest& reques
   const TraceBounds bounds(trace, request.prefix);
   const SelectionContext context = selection_context(trace, request.prefix, bounds);
   std::vector<std::unique_ptr<PolicyReplay>> replays;
-  for (const Policy& policy : request.policies) replays.push_back(std::make_unique<PolicyReplay>(policy, context));
+  for (const Policy& policy : request.policies)
+    replays.push_back(std::make_unique<PolicyReplay>(policy, context));
   const auto count = static_cast<int>(replays.size());
-  const auto each = [&](const auto& task) { parallel_for(count, [&](int i) { task(*replays[static_cast<size_t>(i)]); }); };
+  const auto each = [&](const auto& task) {
+    parallel_for(count, [&](int i) { task(*replays[static_cast<size_t>(i)]); });
+  };
 
   progress.begin(fmt::format("replay of {} policies", count), shape.layers, "layers");
   for (int layer = 0; layer < shape.layers; ++layer) {
     const LayerTrace inputs = trace.layer(layer);
-    PrefixObservations observations(shape, head_rows(inputs.q, shape), head_rows(inputs.k, shape), head_rows(inputs.v, shape),
-                                    request.prefix, request.prefix + request.steps);
+    PrefixObservations observations(shape, head_rows(inputs.q, shape), head_rows(inputs.k, shape),
+                                    head_rows(inputs.v, shape), request.prefix,
+                                    request.prefix + request.steps);
     for (const auto& policy : replays) observations.prepare(policy->selection().needs());
-    each([&](PolicyReplay& policy) { policy.begin_layer(layer, observations, request.prefix, request.want_kept); });
+    each([&](PolicyReplay& policy) {
+      policy.begin_layer(layer, observations, request.prefix, request.want_kept);
+    });
     for (int step = 0; step < request.steps; step += steps_at_a_time) {
-      const Baseline baseline =
-          compute_baseline(shape, inputs, request.prefix, step, std::min(steps_at_a_time, request.steps - step));
+      const Baseline baseline = compute_baseline(shape, inputs, request.prefix, step,
+                                                 std::min(steps_at_a_time, request.steps - step));
       each([&](PolicyReplay& policy) { policy.run_steps(inputs, baseline, request.prefix); });
       for (const auto& policy : replays) policy->add_output_error(inputs, baseline);
     }

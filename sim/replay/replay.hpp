@@ -16,9 +16,9 @@ struct HeadErrors {
   int layer = 0;
   int kv_head = 0;
   int query_head = 0;
-  double relative_error = 0.0;          // mean of ||o' - o|| / ||o||, o: the head's output under full+f32, before W_O
-  double relative_error_max = 0.0;      // of a single query
-  double lost_mass = 0.0;               // mean share of the full softmax on tokens that are not held (folded ones count)
+  double relative_error = 0.0;  // mean of ||o' - o|| / ||o||, o: the head's output under full+f32, before W_O
+  double relative_error_max = 0.0;  // of a single query
+  double lost_mass = 0.0;  // mean share of the full softmax on tokens that are not held (folded ones count)
   double lost_mass_max = 0.0;           // of a single query
   double largest_dropped_weight = 0.0;  // of a single token under the full softmax
   double kl = 0.0;                      // mean KL(policy || full) of the attention distribution, in nats
@@ -34,18 +34,20 @@ struct ReplayResult {
   double lost_mass_max = 0.0;           // of a single query in any head
   double largest_dropped_weight = 0.0;  // of a single token in any head
   double kl_mean = 0.0;
-  std::optional<double> output_error_mean;  // after W_O, mean over queries and layers; where the trace has W_O
-  ByteLedger compressed;                    // right after the prefix was compressed
-  ByteLedger at_end;                        // after the last step
-  /// Largest sum while layers are compressed one after another: exact f32 K and V of the layers to come, and of the one
-  /// at hand, plus the caches that are done.
+  std::optional<double>
+      output_error_mean;  // after W_O, mean over queries and layers; where the trace has W_O
+  ByteLedger compressed;  // right after the prefix was compressed
+  ByteLedger at_end;      // after the last step
+  /// Largest sum while layers are compressed one after another: exact f32 K and V of the layers to come, and
+  /// of the one at hand, plus the caches that are done.
   size_t peak_bytes = 0;
   double kept_tokens_mean = 0.0;  // per KV head, right after compression
   int protected_heads = 0;
   bool dropped_nothing = false;  // neither the prefix nor any step lost a token
   std::vector<HeadErrors> heads;
-  std::vector<std::vector<std::vector<int32_t>>> kept;  // [layer][KV head] kept prefix positions, where asked for
-  double seconds = 0.0;                                 // thread time spent on this policy
+  std::vector<std::vector<std::vector<int32_t>>>
+      kept;              // [layer][KV head] kept prefix positions, where asked for
+  double seconds = 0.0;  // thread time spent on this policy
 };
 
 struct ReplayRequest {
@@ -58,9 +60,9 @@ struct ReplayRequest {
 /// Throws InputError where prefix and steps do not fit the trace, or there is nothing to replay.
 void check_replay(const Trace& trace, const ReplayRequest& request);
 
-/// Replays a trace open loop under every policy, in one pass over the trace. Throws InputError as check_replay
-/// does, and where a policy makes no sense on the trace's model. Parallel over policies and heads; results do not depend on
-/// the number of threads.
+/// Replays a trace open loop under every policy, in one pass over the trace. Throws InputError as
+/// check_replay does, and where a policy makes no sense on the trace's model. Parallel over policies and
+/// heads; results do not depend on the number of threads.
 std::vector<ReplayResult> replay(const Trace& trace, const ReplayRequest& request, Progress& progress);
 
 }  // namespace razorscope

@@ -1,10 +1,11 @@
 // Sizing policies to a number of bytes.
+#include "sim/equal_bytes.hpp"
+
 #include <gtest/gtest.h>
 
 #include "policies/cache/layer_cache.hpp"
 #include "sim/replay/calibrated_bounds.hpp"
 #include "sim/replay/context.hpp"
-#include "sim/equal_bytes.hpp"
 #include "sim/replay/replay.hpp"
 #include "tests/sim/random_trace.hpp"
 #include "tests/support/expect_input_error.hpp"

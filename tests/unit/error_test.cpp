@@ -146,8 +146,7 @@ TEST(ReadUtf8FileTest, GivesTheTextOrNamesTheFault) {
   const TemporaryFolder folder;
   EXPECT_EQ(read_utf8_file(folder.write("good.txt", "naïve\n")), "naïve\n");
   const auto bad = folder.write("bad.txt", "ab\xff");
-  expect_input_error([&] { read_utf8_file(bad); },
-                     {bad.string(), "not valid UTF-8", "0xff", "offset 2"});
+  expect_input_error([&] { read_utf8_file(bad); }, {bad.string(), "not valid UTF-8", "0xff", "offset 2"});
   const auto empty = folder.write("empty.txt", "");
   expect_input_error([&] { read_utf8_file(empty); }, {empty.string(), "is empty"});
 }

@@ -457,8 +457,12 @@ TEST_F(ModelFileTest, PutsQueriesKeysAndValuesOfALlamaUnderEachOther) {
     bool same = true;
     for (size_t row = 0; row < values.size() / layer.qkv.columns; ++row) {
       const size_t channel = row % d;
-      const size_t from = row - channel + (channel < pairs ? 2 * channel : channel < 2 * pairs ? 2 * (channel - pairs) + 1 : channel);
-      same = same && std::equal(layer.qkv.row(first_row + row), layer.qkv.row(first_row + row + 1), values.data() + from * layer.qkv.columns);
+      const size_t from = row - channel +
+                          (channel < pairs       ? 2 * channel
+                           : channel < 2 * pairs ? 2 * (channel - pairs) + 1
+                                                 : channel);
+      same = same && std::equal(layer.qkv.row(first_row + row), layer.qkv.row(first_row + row + 1),
+                                values.data() + from * layer.qkv.columns);
     }
     return same;
   };

@@ -276,8 +276,12 @@ void check_ledger(const HeadCache& cache, const PlainCache& plain, const HeadCac
   const ByteLedger ledger = cache.ledger();
   const size_t slots = plain.held().size();
   const auto d = static_cast<size_t>(spec.head_size);
-  require(ledger.keys == slots * static_cast<size_t>(spec.key_codec->bits_per_element(spec.head_size)) * d / 8, "bytes of keys");
-  require(ledger.values == slots * static_cast<size_t>(spec.value_codec->bits_per_element(spec.head_size)) * d / 8, "bytes of values");
+  require(
+      ledger.keys == slots * static_cast<size_t>(spec.key_codec->bits_per_element(spec.head_size)) * d / 8,
+      "bytes of keys");
+  require(ledger.values ==
+              slots * static_cast<size_t>(spec.value_codec->bits_per_element(spec.head_size)) * d / 8,
+          "bytes of values");
   require(ledger.positions == (plain.has_dropped() ? 4 * slots : 0), "bytes of positions");
   require(ledger.compensation == (plain.folded().empty() ? 0 : 4 * (2 * d + 1)), "bytes of compensation");
   require(ledger.logical() == ledger.keys + ledger.values + ledger.positions + ledger.compensation,
@@ -601,7 +605,7 @@ RC_GTEST_PROP(LayerCacheTest, PredictedBytesAreTheRealOnes, ()) {
   SelectionContext context{.shape = shape, .prefix = *rc::gen::inRange(1, 120)};
   context.probe = &probe;
   context.bounds = &bounds;
-    const std::string recent = std::to_string(*rc::gen::inRange(0, 130));
+  const std::string recent = std::to_string(*rc::gen::inRange(0, 130));
   const std::string sinks = std::to_string(*rc::gen::inRange(0, 10));
   std::vector<std::string> selections = {"full", "window:recent=" + recent + ",sinks=" + sinks,
                                          "razor/none:recent=" + recent,
@@ -623,7 +627,8 @@ RC_GTEST_PROP(LayerCacheTest, PredictedBytesAreTheRealOnes, ()) {
     for (int layer = 0; layer < shape.layers; ++layer) {
       layers.emplace_back(run, layer, counter);
       PrefixView prefix;
-      prefix.keys = prefix.values = {rows.data(), static_cast<size_t>(shape.kv_width()), static_cast<size_t>(shape.head_size)};
+      prefix.keys = prefix.values = {rows.data(), static_cast<size_t>(shape.kv_width()),
+                                     static_cast<size_t>(shape.head_size)};
       layers.back().compress(prefix, context.prefix);
       ledger += layers.back().ledger();
     }

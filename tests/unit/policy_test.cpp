@@ -362,7 +362,8 @@ TEST(PolicyTest, ParametersThatDoNotApplyAreErrorsThatSayWhy) {
     EXPECT_THAT(error_of(text), HasSubstr("cannot stand beside recent: give one of them")) << text;
   }
   EXPECT_THAT(error_of("razor/scope:recent=5"),
-              AllOf(HasSubstr("razor/scope: recent"), HasSubstr("belongs to the variants weighted, unweighted, none")));
+              AllOf(HasSubstr("razor/scope: recent"),
+                    HasSubstr("belongs to the variants weighted, unweighted, none")));
   EXPECT_THAT(error_of("razor:epsilon=0.1"),
               AllOf(HasSubstr("razor/weighted: epsilon"), HasSubstr("belongs to the variants scope only")));
   EXPECT_THAT(error_of("razor:heads=x.json,choose=gap"),

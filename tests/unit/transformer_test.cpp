@@ -374,8 +374,8 @@ class TransformerTwinTest : public ::testing::TestWithParam<NamedModel> {
   static constexpr double tolerance = 1e-4;
   static constexpr size_t tokens = 150;  // prefill takes queries 64 at a time
 
-  /// The engine keeps the channels of Q and K in the order of published weights: those that turn together, which the file
-  /// has side by side, lie half the rotated channels apart.
+  /// The engine keeps the channels of Q and K in the order of published weights: those that turn together,
+  /// which the file has side by side, lie half the rotated channels apart.
   static Rows in_published_order(Rows rows, const Shape& shape) {
     if (shape.position != PositionScheme::rope) return rows;
     const auto d = static_cast<size_t>(shape.head_size);
@@ -395,8 +395,10 @@ class TransformerTwinTest : public ::testing::TestWithParam<NamedModel> {
   static void expect_as_twin(const Collector& got, const Twin::Result& expected, const Shape& shape) {
     expect_close(got.logit_rows, expected.logits, tolerance, "logits");
     for (size_t i = 0; i < expected.layers.size(); ++i) {
-      expect_close(got.layers[i].q, in_published_order(expected.layers[i].q, shape), tolerance, fmt::format("q of layer {}", i));
-      expect_close(got.layers[i].k, in_published_order(expected.layers[i].k, shape), tolerance, fmt::format("k of layer {}", i));
+      expect_close(got.layers[i].q, in_published_order(expected.layers[i].q, shape), tolerance,
+                   fmt::format("q of layer {}", i));
+      expect_close(got.layers[i].k, in_published_order(expected.layers[i].k, shape), tolerance,
+                   fmt::format("k of layer {}", i));
       expect_close(got.layers[i].v, expected.layers[i].v, tolerance, fmt::format("v of layer {}", i));
     }
   }
