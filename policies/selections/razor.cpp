@@ -6,6 +6,7 @@
 #include "models/base/error.hpp"
 #include "policies/cache_buffer.hpp"
 #include "policies/retrieval_heads.hpp"
+#include "policies/selections/protected_heads.hpp"
 #include "policies/selections/ranking.hpp"
 #include "policies/selections/razor_scope.hpp"
 #include "policies/selections/selection.hpp"
@@ -86,26 +87,12 @@ std::vector<HeadId> heads_within(const Budget& budget, int other_tokens, const S
   return ranked;
 }
 
-std::vector<HeadId> retrieval_heads(const ParameterValues& values, const SelectionContext& context,
-                                    int other_tokens) {
-  if (values.text("heads") != "probe") return read_head_table(values.text("heads"), context.shape);
-  if (context.probe == nullptr) {
-    throw InputError(
-        "razor", "heads",
-        "no probe is at hand: record the trace with one (without --no-probe), or give heads=FILE with "
-        R"({"retrieval_kv_heads": [[layer, head], ...]})");
-  }
-  const std::string& choose = values.text("choose");
-  if (choose == "bytes") return heads_within(parse_budget(values.text("budget")), other_tokens, context);
-  HeadChoiceParameters parameters;
-  parameters.choice = choose == "paper" ? HeadChoice::paper
-                      : choose == "gap" ? HeadChoice::gap
-                                        : HeadChoice::threshold;
-  if (values.has("induction")) {
-    parameters.induction = values.real("induction");
-    parameters.echo = values.real("echo");
-  }
-  return choose_retrieval_heads(*context.probe, parameters);
+std::set<HeadId> retrieval_heads(const ParameterValues& values, const SelectionContext& context,
+                                 int other_tokens) {
+  const bool by_bytes = values.has("choose") && values.text("choose") == "bytes";
+  if (!by_bytes || context.probe == nullptr) return protected_heads("razor", values, context);
+  const std::vector<HeadId> heads = heads_within(parse_budget(values.text("budget")), other_tokens, context);
+  return {heads.begin(), heads.end()};
 }
 
 CompensationSpec compensation_of(const std::string& variant, const ParameterValues& values) {
@@ -162,9 +149,8 @@ std::unique_ptr<const Selection> make_razor(const std::string& variant, const Pa
   const int sinks = values.integer("sinks");
   const int recent = window_length(values, context.prefix);
   const int other_tokens = std::min(context.prefix, sinks + recent + rows_of(compensation));
-  const std::vector<HeadId> heads = retrieval_heads(values, context, other_tokens);
-  return std::make_unique<Razor>(std::set<HeadId>(heads.begin(), heads.end()), sinks, recent, compensation,
-                                 when_of(values));
+  std::set<HeadId> heads = retrieval_heads(values, context, other_tokens);
+  return std::make_unique<Razor>(std::move(heads), sinks, recent, compensation, when_of(values));
 }
 
 }  // namespace
@@ -212,58 +198,21 @@ SelectionEntry razor_selection() {
        .help = "their window is max(min, prefix / ratio)",
        .variants = windowed,
        .excluded_by = "recent"},
-      {.name = "heads",
-       .kind = ParameterKind::file,
-       .fallback = "probe",
-       .help = "retrieval heads: from the trace's probe, or a JSON file used as it is",
-       .variants = windowed},
-      {.name = "choose",
-       .kind = ParameterKind::choice,
-       .fallback = "paper",
-       .help = "how they are chosen: shares of all heads, scores above a threshold, above the largest gap, "
-               "or what a budget allows",
-       .choices = {"paper", "threshold", "gap", "bytes"},
-       .needs_parameter = "heads",
-       .needs_values = {"probe"}},
-      {.name = "induction",
-       .kind = ParameterKind::real,
-       .fallback = "0.14",
-       .help = "share of KV heads, by induction score",
-       .lowest = 0.0,
-       .highest = 1.0,
-       .needs_parameter = "choose",
-       .needs_values = {"paper"}},
-      {.name = "echo",
-       .kind = ParameterKind::real,
-       .fallback = "0.01",
-       .help = "share of KV heads, by echo score",
-       .lowest = 0.0,
-       .highest = 1.0,
-       .needs_parameter = "choose",
-       .needs_values = {"paper"}},
-      {.name = "induction",
-       .kind = ParameterKind::real,
-       .fallback = "0.1",
-       .help = "smallest induction score",
-       .lowest = 0.0,
-       .highest = 1.0,
-       .needs_parameter = "choose",
-       .needs_values = {"threshold"}},
-      {.name = "echo",
-       .kind = ParameterKind::real,
-       .fallback = "0.1",
-       .help = "smallest echo score",
-       .lowest = 0.0,
-       .highest = 1.0,
-       .needs_parameter = "choose",
-       .needs_values = {"threshold"}},
+  };
+  for (Parameter& parameter : protected_head_parameters("paper", windowed)) {
+    if (parameter.name == "choose") {
+      parameter.choices.emplace_back("bytes");
+      parameter.help += "; bytes: as many as a budget allows";
+    }
+    entry.parameters.push_back(std::move(parameter));
+  }
+  entry.parameters.push_back(
       {.name = "budget",
        .kind = ParameterKind::budget,
        .fallback = "0.25",
        .help = "average tokens per KV head, all heads counted; as many heads are protected as it allows",
        .needs_parameter = "choose",
-       .needs_values = {"bytes"}},
-  };
+       .needs_values = {"bytes"}});
   entry.parameters.push_back({.name = "slots",
                               .fallback = "4",
                               .help = "compensation slots of each head that folds",
