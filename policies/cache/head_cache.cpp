@@ -14,6 +14,16 @@ HeadCache::HeadCache(const HeadCacheSpec& spec, AllocationCounter& counter)
       values_(spec.value_codec->make_store(spec.head_size, RowRole::values, counter)),
       compensation_(make_compensation(spec.compensation, spec.slope, spec.head_size, counter)) {}
 
+HeadCache::HeadCache(const HeadCache& other)
+    : spec_(other.spec_),
+      counter_(other.counter_),
+      keys_(other.keys_->clone()),
+      values_(other.values_->clone()),
+      compensation_(other.compensation_ ? other.compensation_->clone() : nullptr),
+      capacity_(other.capacity_),
+      positions_(other.positions_),
+      scores_(other.scores_) {}
+
 void HeadCache::reserve_slots(int slots) {
   if (slots <= capacity_) return;
   const int capacity = rounded_capacity(slots);

@@ -36,6 +36,9 @@ struct HeadCacheSpec {
 class HeadCache {
  public:
   HeadCache(const HeadCacheSpec& spec, AllocationCounter& counter);
+  /// A copy that goes its own way, under the same counter.
+  HeadCache(const HeadCache& other);
+  HeadCache(HeadCache&&) noexcept = default;
 
   /// Fills an empty cache with the prefix 0 .. tokens - 1 of exact rows (row t at keys + t·stride), less the
   /// planned tokens: each row is encoded, or folded from its exact value. Memory fits what is kept. scores:

@@ -31,7 +31,9 @@ class PrefixQueries {
 class PolicyMemory final : public AttentionMemory {
  public:
   explicit PolicyMemory(const PolicyRun& run);
-  PolicyMemory(const PolicyMemory&) = delete;
+  /// A copy that goes its own way: another continuation of the same compressed context. Under the same
+  /// counter, which lives as long as any of them.
+  PolicyMemory(const PolicyMemory&) = default;
   PolicyMemory& operator=(const PolicyMemory&) = delete;
 
   void compress_layer(const PrefixView& prefix, int tokens);
@@ -49,7 +51,7 @@ class PolicyMemory final : public AttentionMemory {
 
  private:
   const PolicyRun& run_;
-  AllocationCounter counter_;
+  std::shared_ptr<AllocationCounter> counter_;
   std::vector<LayerCache> layers_;
 };
 

@@ -18,7 +18,7 @@ namespace razorscope {
 
 /// What a retrieval task asks: facts are hidden in a text, the context is compressed, then questions come.
 struct TaskSettings {
-  std::string task;          // needle: one fact a context; multi-query: many facts, many questions of one context
+  std::string task;  // needle: one fact a context; multi-query: many facts, many questions of one context
   std::vector<int> lengths;  // tokens of a context, facts included
   int depths = 10;           // needle: places per length, evenly from the front to the end
   int facts = 10;            // needle: facts tried at each place; multi-query: facts in a context
@@ -40,8 +40,8 @@ struct TaskResult {
   Policy policy;  // as asked for; where sizes are solved, each length has its own
   int n = 0;      // questions
   int correct = 0;
-  Interval interval;  // 95 % Wilson, of the accuracy
-  double logical_bytes = 0.0;   // means over contexts, right after compression
+  Interval interval;           // 95 % Wilson, of the accuracy
+  double logical_bytes = 0.0;  // means over contexts, right after compression
   double physical_bytes = 0.0;
   double nominal_bytes = 0.0;
   std::vector<TaskAnswer> answers;
