@@ -22,6 +22,8 @@ PolicyRun::PolicyRun(const Policy& policy, const SelectionContext& context)
   with_codec.bytes_per_token = bytes_per_token(false);
   with_codec.protected_bytes_per_token = bytes_per_token(true);
   selection_ = policy.make_selection(with_codec);
+  if (selection_->slot_positions())
+    rotation_ = std::make_unique<const SlotRotation>(shape_.rope, shape_.head_size);
 }
 
 HeadCacheSpec PolicyRun::head_spec(int layer, int kv_head) const {
@@ -32,6 +34,7 @@ HeadCacheSpec PolicyRun::head_spec(int layer, int kv_head) const {
   spec.value_codec = codec(false, is_protected);
   spec.compensation = selection_->compensation();
   spec.keeps_scores = selection_->needs().accumulate;
+  spec.rotation = rotation_.get();
   if (!shape_.alibi_slopes.empty()) {
     spec.slope = shape_.alibi_slopes[static_cast<size_t>(kv_head * shape_.group_size())];
   }

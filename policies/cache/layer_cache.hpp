@@ -31,6 +31,7 @@ class PolicyRun {
   Policy policy_;
   Shape shape_;
   std::unique_ptr<const Selection> selection_;
+  std::unique_ptr<const SlotRotation> rotation_;  // where the selection asks for slot positions
   std::vector<std::unique_ptr<const Codec>>
       codecs_;  // keys of others, of protected; values of others, of protected
 };

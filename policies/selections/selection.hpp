@@ -119,6 +119,9 @@ class Selection {
   virtual std::optional<std::vector<int>> kept_counts(int /*layer*/, int /*prefix*/) const {
     return std::nullopt;
   }
+  /// Whether keys are held before RoPE and stand at their slots' indices in each step, instead of at the
+  /// positions they were computed at.
+  virtual bool slot_positions() const { return false; }
   /// Whether the head is one that the selection found worth keeping whole (codec scopes `protected` and
   /// `others`).
   virtual bool is_protected(int /*layer*/, int /*kv_head*/) const { return false; }
@@ -153,6 +156,7 @@ struct SelectionEntry {
   std::vector<Parameter> parameters;
   std::string size_parameter;  // the integer that the equal-bytes solver turns; "": its size is fixed
   bool protects_heads = false;
+  bool unnamed_default = false;  // the default variant goes without saying in tables
   std::function<std::unique_ptr<const Selection>(const std::string& variant, const ParameterValues&,
                                                  const SelectionContext&)>
       make;
