@@ -279,10 +279,13 @@ nlohmann::json Policy::to_json() const {
 }
 
 bool Policy::has_size(std::string* reason) const {
-  if (!entry().size_parameter.empty() && variant_ != "scope") return true;
-  if (reason != nullptr)
+  const auto unsized = entry().unsized_variants.find(variant_);
+  if (!entry().size_parameter.empty() && unsized == entry().unsized_variants.end()) return true;
+  if (reason != nullptr) {
     *reason =
         fmt::format("the size of {} is fixed", variant_.empty() ? selection_ : selection_ + "/" + variant_);
+    if (unsized != entry().unsized_variants.end()) *reason += ": " + unsized->second;
+  }
   return false;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <numeric>
 #include <stdexcept>
 
@@ -239,6 +240,37 @@ void HeadCache::attend(const GroupQuery& query, const GroupOutput& output) const
   last.q = moved.data();
   attend_rows(head_view(spec_.head_size, tokens(), f32_rows(decoded_keys, spec_.head_size), values), last,
               output);
+}
+
+void HeadCache::attend_to(std::span<const int32_t> slots, const GroupQuery& query,
+                          const GroupOutput& output) const {
+  if (spec_.rotation != nullptr)
+    throw std::logic_error("HeadCache::attend_to: the last slot's index would depend on what is read");
+  const auto d = static_cast<size_t>(spec_.head_size);
+  const size_t rows = slots.size();
+  std::vector<float> keys(rows * d);
+  std::vector<float> values(rows * d);
+  std::vector<int32_t> read_positions(slots.begin(), slots.end());
+  for (size_t i = 0; i < rows; ++i) {
+    keys_->read(slots[i], keys.data() + i * d);
+    values_->read(slots[i], values.data() + i * d);
+    if (positions_.data() != nullptr) read_positions[i] = positions_.as<int32_t>()[slots[i]];
+  }
+  HeadView head = head_view(spec_.head_size, static_cast<int>(rows), f32_rows(keys, spec_.head_size),
+                            f32_rows(values, spec_.head_size));
+  head.positions = read_positions.data();
+  const size_t entries = rows + static_cast<size_t>(compensation_slots());
+  std::vector<float> scores(static_cast<size_t>(query.group) * entries);
+  attend_rows(head, query, {output.out, scores.data(), output.log_sum});
+  if (output.scores == nullptr) return;
+  std::fill_n(output.scores, static_cast<size_t>(query.group) * static_cast<size_t>(this->entries()),
+              -std::numeric_limits<float>::infinity());
+  for (size_t g = 0; g < static_cast<size_t>(query.group); ++g) {
+    const float* from = scores.data() + g * entries;
+    float* to = output.scores + g * static_cast<size_t>(this->entries());
+    for (size_t i = 0; i < rows; ++i) to[slots[i]] = from[i];
+    std::copy(from + rows, from + entries, to + tokens());
+  }
 }
 
 void HeadCache::attend_rows(HeadView head, const GroupQuery& query, const GroupOutput& output) const {

@@ -57,6 +57,10 @@ class HeadCache {
   /// rotation each key stands at its rank by position among what is held, and the query at the last rank.
   void attend(const GroupQuery& query, const GroupOutput& output) const;
 
+  /// The same over some slots only (ascending, at least one); the others' scores are -infinity. Rows are
+  /// gathered, decoded. Never with a rotation.
+  void attend_to(std::span<const int32_t> slots, const GroupQuery& query, const GroupOutput& output) const;
+
   /// Adds to the accumulated scores, [tokens()] in slot order.
   void add_scores(std::span<const float> added);
   std::span<const float> scores() const;

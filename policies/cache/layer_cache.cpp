@@ -93,18 +93,36 @@ void LayerCache::append(int position, const float* k, const float* v) {
   for (size_t h = 0; h < heads_.size(); ++h) heads_[h].append(position, k + h * d, v + h * d);
 }
 
-void LayerCache::attend(int kv_head, const GroupQuery& query, const GroupOutput& output) {
+void LayerCache::attend_to_what_is_read(int kv_head, const GroupQuery& query, const GroupOutput& output,
+                                        std::span<const double> exact_weights) const {
+  const Selection& selection = run_->selection();
+  const HeadCache& head = heads_[static_cast<size_t>(kv_head)];
+  if (selection.reads_all()) {
+    head.attend(query, output);
+    return;
+  }
+  const std::vector<int32_t> slots =
+      selection.slots_read({layer_, kv_head, query.position, head.tokens(), head.positions(), exact_weights});
+  if (static_cast<int>(slots.size()) == head.tokens()) {
+    head.attend(query, output);
+  } else {
+    head.attend_to(slots, query, output);
+  }
+}
+
+void LayerCache::attend(int kv_head, const GroupQuery& query, const GroupOutput& output,
+                        std::span<const double> exact_weights) {
   const Needs needs = run_->selection().needs();
   const HeadCache& head = heads_[static_cast<size_t>(kv_head)];
   if (!needs.step_weights && !needs.accumulate) {
-    head.attend(query, output);
+    attend_to_what_is_read(kv_head, query, output, exact_weights);
     return;
   }
   const auto entries = static_cast<size_t>(head.entries());
   std::vector<float>& weights = weights_[static_cast<size_t>(kv_head)];
   weights.resize(static_cast<size_t>(query.group) * entries);
   std::vector<float> log_sums(static_cast<size_t>(query.group));
-  head.attend(query, {output.out, weights.data(), log_sums.data()});
+  attend_to_what_is_read(kv_head, query, {output.out, weights.data(), log_sums.data()}, exact_weights);
   if (output.scores != nullptr) std::copy(weights.begin(), weights.end(), output.scores);
   if (output.log_sum != nullptr) std::copy(log_sums.begin(), log_sums.end(), output.log_sum);
   for (size_t i = 0; i < weights.size(); ++i) weights[i] = std::exp(weights[i] - log_sums[i / entries]);

@@ -50,8 +50,10 @@ class LayerCache {
   /// Adds a token; k, v: [kv_heads, head_size].
   void append(int position, const float* k, const float* v);
 
-  /// Attention of one KV head's group. May run for different heads on different threads.
-  void attend(int kv_head, const GroupQuery& query, const GroupOutput& output);
+  /// Attention of one KV head's group; slots that the selection lets the query not read get the score
+  /// -infinity. exact_weights: see QueryView. May run for different heads on different threads.
+  void attend(int kv_head, const GroupQuery& query, const GroupOutput& output,
+              std::span<const double> exact_weights = {});
 
   /// Under every_step: plans and drops after the token at `position` was attended. Returns what was planned
   /// (empty heads otherwise).
@@ -63,6 +65,8 @@ class LayerCache {
 
  private:
   LayerView view(int tokens) const;
+  void attend_to_what_is_read(int kv_head, const GroupQuery& query, const GroupOutput& output,
+                              std::span<const double> exact_weights) const;
   void accumulate_scores();
 
   const PolicyRun* run_;

@@ -228,6 +228,7 @@ SelectionEntry razor_selection() {
   for (Parameter& parameter : razor_scope_parameters()) entry.parameters.push_back(std::move(parameter));
   entry.parameters.push_back(when_parameter("every-step"));
   entry.size_parameter = "recent";
+  entry.unsized_variants = {{"scope", "its windows follow from the heads' ALiBi slopes"}};
   entry.protects_heads = true;
   entry.make = make_razor;
   return entry;

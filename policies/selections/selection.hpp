@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -67,7 +68,11 @@ struct Needs {
   bool step_weights = false;  // LayerView::weights after each step
   bool accumulate =
       false;  // LayerView::scores: the cache keeps one f32 a slot and adds each query's weight to it
-  bool future = false;  // PrefixView::future_columns: oracles, in replay only
+  bool future = false;         // PrefixView::future_columns: oracles, in replay only
+  bool exact_weights = false;  // QueryView::exact_weights: oracles, in replay only
+
+  /// Whether only a replay can show all of it.
+  bool replay_only() const { return future || exact_weights; }
 };
 
 /// The exact prefix of one layer, at the moment when it is compressed.
@@ -93,6 +98,20 @@ struct LayerView {
   std::vector<std::span<const float>> scores = {};
 };
 
+/// What a selection may look at before a query attends to one KV head, where queries do not read all that is
+/// held.
+struct QueryView {
+  int layer = 0;
+  int kv_head = 0;
+  int position = 0;                    // of the query, whose own token is held by now
+  int slots = 0;                       // tokens held
+  std::span<const int32_t> held = {};  // their positions, as in LayerView
+  /// Where asked for: [position + 1] softmax weights of uncompressed attention, summed over the group.
+  std::span<const double> exact_weights = {};
+
+  int32_t position_of(int slot) const { return held.empty() ? slot : held[static_cast<size_t>(slot)]; }
+};
+
 /// Decides which tokens a KV head keeps; the cache carries the plan out and accounts for it.
 ///
 /// Contract. Made once per sequence, after its prefix length is known. `plan` is called per layer at the
@@ -106,6 +125,10 @@ class Selection {
   virtual Needs needs() const { return {}; }
   virtual LayerPlan plan(const LayerView& view) const = 0;
   virtual CompensationSpec compensation() const { return {}; }
+  /// Whether every query reads all that its head holds; where not, which slots it reads (ascending, at least
+  /// one).
+  virtual bool reads_all() const { return true; }
+  virtual std::vector<int32_t> slots_read(const QueryView& /*view*/) const { return {}; }
   /// Initial accumulated scores of a KV head's tokens, [tokens]; asked for where needs().accumulate.
   virtual std::vector<float> initial_scores(const LayerView& /*view*/, int /*kv_head*/) const { return {}; }
   /// What one query adds to the accumulated score of a slot: weights of the group's query heads on it.
@@ -155,6 +178,7 @@ struct SelectionEntry {
   std::string source;                 // where it was published, and where this deviates
   std::vector<Parameter> parameters;
   std::string size_parameter;  // the integer that the equal-bytes solver turns; "": its size is fixed
+  std::map<std::string, std::string> unsized_variants = {};  // variants that it cannot size, and why
   bool protects_heads = false;
   bool unnamed_default = false;  // the default variant goes without saying in tables
   std::function<std::unique_ptr<const Selection>(const std::string& variant, const ParameterValues&,

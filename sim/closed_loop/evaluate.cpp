@@ -166,6 +166,16 @@ void forward_batch(const Transformer& transformer, const std::vector<int32_t>& i
   }
 }
 
+/// InputError where a policy works in replay only.
+void check_closed_loop(const Policy& policy, const Selection& selection) {
+  const Needs needs = selection.needs();
+  if (needs.replay_only()) {
+    throw InputError(policy.name(),
+                     fmt::format("an oracle needs {}, which only a replay of a trace has",
+                                 needs.future ? "the queries to come" : "every query's exact attention"));
+  }
+}
+
 void check(const Transformer& transformer, const EvaluationRequest& request) {
   if (request.policies.empty()) throw InputError("--policies", "at least one policy is needed");
   if (request.prefix < 1 || request.steps < 1)
@@ -245,10 +255,7 @@ class TextEvaluation {
                                      .bounds = request.bounds};
       Sequence& sequence = sequences_.emplace_back();
       sequence.run = std::make_unique<PolicyRun>(policy, context);
-      if (sequence.run->selection().needs().future) {
-        throw InputError(policy.name(),
-                         "an oracle needs the queries to come, which only a replay of a trace has");
-      }
+      check_closed_loop(policy, sequence.run->selection());
       sequence.memory = std::make_unique<PolicyMemory>(*sequence.run);
       sequence.rows = std::make_unique<PolicyRows>(reference_, ids);
     }

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <fmt/format.h>
+#include <limits>
 #include <memory>
 #include <stdexcept>
 
@@ -16,12 +17,13 @@
 #include "sim/replay/attention_errors.hpp"
 #include "sim/replay/calibrated_bounds.hpp"
 #include "sim/replay/context.hpp"
+#include "sim/replay/least_lost.hpp"
 
 namespace razorscope {
 namespace {
 
 constexpr int steps_at_a_time =
-    32;  // bounds the baseline's memory: steps x query heads x tokens floats, twice
+    32;  // bounds the baseline's memory: steps x query heads x tokens floats, up to three times
 
 using Clock = std::chrono::steady_clock;
 
@@ -32,6 +34,7 @@ struct Baseline {
   Matrix out;          // [steps, query_heads·head_size]
   Matrix weights;      // [steps·query_heads, tokens] rows of softmax weights
   Matrix log_weights;  // [steps·query_heads, tokens]
+  Matrix least_lost;   // [steps·kv_heads, tokens + 1] see LeastLost
   Matrix projected;    // [steps, hidden] out · W_Oᵀ; empty where W_O is unknown
 };
 
@@ -61,6 +64,7 @@ Baseline compute_baseline(const Shape& shape, const LayerTrace& inputs, int pref
   baseline.out = Matrix(static_cast<size_t>(steps), static_cast<size_t>(shape.query_width()));
   baseline.weights = Matrix(rows, tokens);
   baseline.log_weights = Matrix(rows, tokens);
+  baseline.least_lost = Matrix(static_cast<size_t>(steps) * static_cast<size_t>(shape.kv_heads), tokens + 1);
   const int group = shape.group_size();
   parallel_for(steps * shape.kv_heads, [&](int job) {
     const int step = job / shape.kv_heads;
@@ -88,6 +92,9 @@ Baseline compute_baseline(const Shape& shape, const LayerTrace& inputs, int pref
         weights[n] = std::exp(log_weights[n]);
       }
     }
+    const auto first_row = static_cast<size_t>(step * shape.query_heads + kv_head * group);
+    LeastLost().compute(baseline.weights.row(first_row), baseline.weights.columns, group, head.slots,
+                        baseline.least_lost.row(static_cast<size_t>(job)));
   });
   if (!inputs.output_weight.empty()) {
     baseline.projected = Matrix(static_cast<size_t>(steps), inputs.output_weight.rows);
@@ -194,6 +201,8 @@ class PolicyReplay {
     result_.relative_error_max = errors.back();
     result_.lost_mass_mean /= count;
     result_.kl_mean /= count;
+    result_.regret_mean = result_.lost_mass_mean - least_lost_sum_ / queries_;
+    result_.read_tokens_mean = read_tokens_ / queries_;
     result_.kept_tokens_mean = kept_tokens_ / (static_cast<double>(shape.layers) * shape.kv_heads);
     if (output_errors_ > 0) result_.output_error_mean = output_error_sum_ / output_errors_;
     return std::move(result_);
@@ -217,7 +226,14 @@ class PolicyReplay {
     float* out =
         out_.row(static_cast<size_t>(step)) + static_cast<ptrdiff_t>(kv_head) * group * shape.head_size;
     cache_->attend(kv_head, group_query(shape, inputs, kv_head, position),
-                   {out, scores_.data(), log_sums_.data()});
+                   {out, scores_.data(), log_sums_.data()},
+                   exact_weights(baseline, step, kv_head, position + 1));
+    const int read = tokens_read(head);
+    if (read < head.tokens()) result_.dropped_nothing = false;
+    read_tokens_ += read;
+    least_lost_sum_ += static_cast<double>(
+        baseline.least_lost.row(static_cast<size_t>(step * shape.kv_heads + kv_head))[read]);
+    ++queries_;
     for (int g = 0; g < group; ++g) {
       const int query_head = kv_head * group + g;
       const auto row = static_cast<size_t>(step * shape.query_heads + query_head);
@@ -230,6 +246,26 @@ class PolicyReplay {
       errors_[static_cast<size_t>(query_head)].add(exact, ours, fates_[static_cast<size_t>(kv_head)],
                                                    shape.head_size);
     }
+  }
+
+  /// The group's summed weights under full+f32, where the selection is an oracle that knows them.
+  std::span<const double> exact_weights(const Baseline& baseline, int step, int kv_head, int tokens) {
+    if (!run_.selection().needs().exact_weights) return {};
+    const Shape& shape = run_.shape();
+    exact_weights_.assign(static_cast<size_t>(tokens), 0.0);
+    for (int g = 0; g < shape.group_size(); ++g) {
+      const int query_head = kv_head * shape.group_size() + g;
+      const float* row = baseline.weights.row(static_cast<size_t>(step * shape.query_heads + query_head));
+      for (size_t n = 0; n < exact_weights_.size(); ++n) exact_weights_[n] += static_cast<double>(row[n]);
+    }
+    return exact_weights_;
+  }
+
+  /// Of the query just attended; all query heads of a group read the same.
+  int tokens_read(const HeadCache& head) const {
+    if (run_.selection().reads_all()) return head.tokens();
+    return head.tokens() - static_cast<int>(std::count(scores_.begin(), scores_.begin() + head.tokens(),
+                                                       -std::numeric_limits<float>::infinity()));
   }
 
   void apply(const LayerPlan& plan, int tokens) {
@@ -253,7 +289,11 @@ class PolicyReplay {
   Matrix out_;                            // of the steps at hand
   std::vector<float> scores_;
   std::vector<float> log_sums_;
+  std::vector<double> exact_weights_;
   double kept_tokens_ = 0.0;
+  double read_tokens_ = 0.0;
+  double least_lost_sum_ = 0.0;
+  double queries_ = 0.0;  // of all KV heads
   double output_error_sum_ = 0.0;
   int output_errors_ = 0;
 };
