@@ -6,14 +6,19 @@
 namespace razorscope {
 
 PolicyRun::PolicyRun(const Policy& policy, const SelectionContext& context)
-    : policy_(policy), shape_(context.shape) {
+    : policy_(policy),
+      sharing_(policy.caches_query_heads() ? context.shape.group_size() : 1),
+      shape_(context.shape) {
+  shape_.kv_heads *= sharing_;
   for (const bool keys : {true, false}) {
     for (const bool is_protected : {false, true}) {
       const CodecChoice& choice = policy.codec_of(keys, is_protected);
       codecs_.push_back(find_codec("policy", choice.name).make(choice.variants, choice.values));
     }
   }
-  SelectionContext with_codec = context;
+  SelectionContext with_codec = {.shape = shape_, .prefix = context.prefix};
+  with_codec.probe = context.probe;
+  with_codec.bounds = context.bounds;
   const auto bytes_per_token = [&](bool is_protected) {
     const double bits = codec(true, is_protected)->bits_per_element(shape_.head_size) +
                         codec(false, is_protected)->bits_per_element(shape_.head_size);
@@ -73,7 +78,9 @@ LayerView LayerCache::view(int tokens) const {
   return view;
 }
 
-LayerPlan LayerCache::compress(const PrefixView& prefix, int tokens) {
+LayerPlan LayerCache::compress(const PrefixView& of_model, int tokens) {
+  PrefixView prefix = of_model;
+  prefix.keys.sharing = prefix.values.sharing = run_->sharing();
   LayerView now = view(tokens);
   now.prefix = &prefix;
   LayerPlan plan = run_->selection().plan(now);
@@ -90,7 +97,10 @@ LayerPlan LayerCache::compress(const PrefixView& prefix, int tokens) {
 
 void LayerCache::append(int position, const float* k, const float* v) {
   const auto d = static_cast<size_t>(run_->shape().head_size);
-  for (size_t h = 0; h < heads_.size(); ++h) heads_[h].append(position, k + h * d, v + h * d);
+  for (size_t h = 0; h < heads_.size(); ++h) {
+    const size_t row = h / static_cast<size_t>(run_->sharing()) * d;
+    heads_[h].append(position, k + row, v + row);
+  }
 }
 
 void LayerCache::attend_to_what_is_read(int kv_head, const GroupQuery& query, const GroupOutput& output,

@@ -16,7 +16,12 @@ class PolicyRun {
 
   const Policy& policy() const { return policy_; }
   const Selection& selection() const { return *selection_; }
+  /// As the caches see it: the model's, or one with as many KV heads as query heads, where each query head
+  /// has a cache of its own.
   const Shape& shape() const { return shape_; }
+  /// Caches that hold rows of the same KV head: 1, or the model's group size where query heads have their
+  /// own.
+  int sharing() const { return sharing_; }
   HeadCacheSpec head_spec(int layer, int kv_head) const;
 
   /// Physical bytes of all caches right after the prefix is compressed: from Selection::kept_counts, else
@@ -29,6 +34,7 @@ class PolicyRun {
   }
 
   Policy policy_;
+  int sharing_;
   Shape shape_;
   std::unique_ptr<const Selection> selection_;
   std::unique_ptr<const SlotRotation> rotation_;  // where the selection asks for slot positions
@@ -47,7 +53,7 @@ class LayerCache {
   /// Returns what was planned.
   LayerPlan compress(const PrefixView& prefix, int tokens);
 
-  /// Adds a token; k, v: [kv_heads, head_size].
+  /// Adds a token; k, v: [the model's kv_heads, head_size].
   void append(int position, const float* k, const float* v);
 
   /// Attention of one KV head's group; slots that the selection lets the query not read get the score

@@ -127,7 +127,8 @@ SelectionEntry h2o_selection() {
       "that the published results carry); the script masks what it evicts, here it is freed; oracle: the "
       "columns of queries to come count too, which no deployed cache can know: an upper bound, in replay "
       "only. Heavy hitters "
-      "come from the tokens that are not recent. Published per query head; here per KV head, by group_agg.";
+      "come from the tokens that are not recent. Published per query head (group_agg=query-head); by default "
+      "per KV head.";
   entry.parameters = {
       {.name = "budget",
        .kind = ParameterKind::budget,
@@ -150,7 +151,7 @@ SelectionEntry h2o_selection() {
        .help = "latest tokens",
        .variants = {"paper", "mask", "oracle"},
        .excluded_by = "budget"},
-      group_aggregate_parameter("sum"),
+      group_aggregate_parameter("sum", true),
       when,
   };
   entry.size_parameter = "budget";

@@ -55,8 +55,11 @@ struct HeadRows {
   const float* data = nullptr;
   size_t token_stride = 0;
   size_t head_stride = 0;
+  int sharing = 1;  // consecutive heads that have one row in common: the group, where each query head has its
+                    // own cache of its KV head's rows
   const float* row(int token, int head) const {
-    return data + static_cast<size_t>(token) * token_stride + static_cast<size_t>(head) * head_stride;
+    return data + static_cast<size_t>(token) * token_stride +
+           static_cast<size_t>(head / sharing) * head_stride;
   }
 };
 

@@ -31,11 +31,12 @@ using Clock = std::chrono::steady_clock;
 struct Baseline {
   int first_step = 0;
   int steps = 0;
-  Matrix out;          // [steps, query_heads·head_size]
-  Matrix weights;      // [steps·query_heads, tokens] rows of softmax weights
-  Matrix log_weights;  // [steps·query_heads, tokens]
-  Matrix least_lost;   // [steps·kv_heads, tokens + 1] see LeastLost
-  Matrix projected;    // [steps, hidden] out · W_Oᵀ; empty where W_O is unknown
+  Matrix out;               // [steps, query_heads·head_size]
+  Matrix weights;           // [steps·query_heads, tokens] rows of softmax weights
+  Matrix log_weights;       // [steps·query_heads, tokens]
+  Matrix least_lost;        // [steps·kv_heads, tokens + 1] see LeastLost
+  Matrix least_lost_apart;  // [steps·query_heads, tokens + 1] of each query head alone, where asked for
+  Matrix projected;         // [steps, hidden] out · W_Oᵀ; empty where W_O is unknown
 };
 
 GroupQuery group_query(const Shape& shape, const LayerTrace& inputs, int kv_head, int position) {
@@ -54,8 +55,8 @@ HeadRows head_rows(const Matrix& rows, const Shape& shape) {
   return {rows.data(), rows.columns, static_cast<size_t>(shape.head_size)};
 }
 
-Baseline compute_baseline(const Shape& shape, const LayerTrace& inputs, int prefix, int first_step,
-                          int steps) {
+Baseline compute_baseline(const Shape& shape, const LayerTrace& inputs, int prefix, int first_step, int steps,
+                          bool heads_apart) {
   Baseline baseline;
   baseline.first_step = first_step;
   baseline.steps = steps;
@@ -65,6 +66,7 @@ Baseline compute_baseline(const Shape& shape, const LayerTrace& inputs, int pref
   baseline.weights = Matrix(rows, tokens);
   baseline.log_weights = Matrix(rows, tokens);
   baseline.least_lost = Matrix(static_cast<size_t>(steps) * static_cast<size_t>(shape.kv_heads), tokens + 1);
+  if (heads_apart) baseline.least_lost_apart = Matrix(rows, tokens + 1);
   const int group = shape.group_size();
   parallel_for(steps * shape.kv_heads, [&](int job) {
     const int step = job / shape.kv_heads;
@@ -93,8 +95,11 @@ Baseline compute_baseline(const Shape& shape, const LayerTrace& inputs, int pref
       }
     }
     const auto first_row = static_cast<size_t>(step * shape.query_heads + kv_head * group);
-    LeastLost().compute(baseline.weights.row(first_row), baseline.weights.columns, group, head.slots,
-                        baseline.least_lost.row(static_cast<size_t>(job)));
+    LeastLost least_lost;
+    least_lost.compute(baseline.weights.row(first_row), baseline.weights.columns, group, head.slots,
+                       baseline.least_lost.row(static_cast<size_t>(job)));
+    for (size_t row = first_row; heads_apart && row < first_row + static_cast<size_t>(group); ++row)
+      least_lost.compute(baseline.weights.row(row), 0, 1, head.slots, baseline.least_lost_apart.row(row));
   });
   if (!inputs.output_weight.empty()) {
     baseline.projected = Matrix(static_cast<size_t>(steps), inputs.output_weight.rows);
@@ -106,7 +111,8 @@ Baseline compute_baseline(const Shape& shape, const LayerTrace& inputs, int pref
 /// One policy on the trace: the result so far, and the state of the layer at hand.
 class PolicyReplay {
  public:
-  PolicyReplay(const Policy& policy, const SelectionContext& context) : run_(policy, context) {
+  PolicyReplay(const Policy& policy, const SelectionContext& context)
+      : model_(context.shape), run_(policy, context) {
     result_.policy = policy.name();
     result_.dropped_nothing = true;
     const Shape& shape = run_.shape();
@@ -117,6 +123,8 @@ class PolicyReplay {
   }
 
   const Selection& selection() const { return run_.selection(); }
+  /// Whether query heads have caches, and so a least loss, of their own.
+  bool heads_apart() const { return run_.sharing() > 1; }
 
   void begin_layer(int layer, const PrefixObservations& observations, int prefix, bool want_kept) {
     const Clock::time_point begin = Clock::now();
@@ -131,7 +139,7 @@ class PolicyReplay {
     errors_.assign(static_cast<size_t>(shape.query_heads), {});
     apply(cache_->compress(observations.view(run_.selection().needs()), prefix), prefix);
     const size_t exact =
-        2 * static_cast<size_t>(prefix) * static_cast<size_t>(shape.kv_width()) * sizeof(float);
+        2 * static_cast<size_t>(prefix) * static_cast<size_t>(model_.kv_width()) * sizeof(float);
     result_.compressed += cache_->ledger();
     result_.peak_bytes = std::max(result_.peak_bytes, exact * static_cast<size_t>(shape.layers - layer) +
                                                           result_.compressed.physical());
@@ -172,9 +180,8 @@ class PolicyReplay {
   void end_layer() {
     result_.at_end += cache_->ledger();
     cache_.reset();
-    const Shape& shape = run_.shape();
-    for (int h = 0; h < shape.query_heads; ++h) {
-      result_.heads.push_back(errors_[static_cast<size_t>(h)].errors(layer_, h / shape.group_size(), h));
+    for (int h = 0; h < model_.query_heads; ++h) {
+      result_.heads.push_back(errors_[static_cast<size_t>(h)].errors(layer_, h / model_.group_size(), h));
     }
   }
 
@@ -231,8 +238,9 @@ class PolicyReplay {
     const int read = tokens_read(head);
     if (read < head.tokens()) result_.dropped_nothing = false;
     read_tokens_ += read;
-    least_lost_sum_ += static_cast<double>(
-        baseline.least_lost.row(static_cast<size_t>(step * shape.kv_heads + kv_head))[read]);
+    const Matrix& least_lost = heads_apart() ? baseline.least_lost_apart : baseline.least_lost;
+    least_lost_sum_ +=
+        static_cast<double>(least_lost.row(static_cast<size_t>(step * shape.kv_heads + kv_head))[read]);
     ++queries_;
     for (int g = 0; g < group; ++g) {
       const int query_head = kv_head * group + g;
@@ -279,6 +287,7 @@ class PolicyReplay {
     result_.seconds += std::chrono::duration<double>(Clock::now() - begin).count();
   }
 
+  const Shape& model_;
   PolicyRun run_;
   ReplayResult result_;
   AllocationCounter counter_;
@@ -327,6 +336,8 @@ std::vector<ReplayResult> replay(const Trace& trace, const ReplayRequest& reques
     parallel_for(count, [&](int i) { task(*replays[static_cast<size_t>(i)]); });
   };
 
+  const bool heads_apart =
+      std::any_of(replays.begin(), replays.end(), [](const auto& policy) { return policy->heads_apart(); });
   progress.begin(fmt::format("replay of {} policies", count), shape.layers, "layers");
   for (int layer = 0; layer < shape.layers; ++layer) {
     const LayerTrace inputs = trace.layer(layer);
@@ -338,8 +349,8 @@ std::vector<ReplayResult> replay(const Trace& trace, const ReplayRequest& reques
       policy.begin_layer(layer, observations, request.prefix, request.want_kept);
     });
     for (int step = 0; step < request.steps; step += steps_at_a_time) {
-      const Baseline baseline = compute_baseline(shape, inputs, request.prefix, step,
-                                                 std::min(steps_at_a_time, request.steps - step));
+      const Baseline baseline = compute_baseline(
+          shape, inputs, request.prefix, step, std::min(steps_at_a_time, request.steps - step), heads_apart);
       each([&](PolicyReplay& policy) { policy.run_steps(inputs, baseline, request.prefix); });
       for (const auto& policy : replays) policy->add_output_error(inputs, baseline);
     }

@@ -46,12 +46,13 @@ struct ReplayResult {
   /// Largest sum while layers are compressed one after another: exact f32 K and V of the layers to come, and
   /// of the one at hand, plus the caches that are done.
   size_t peak_bytes = 0;
-  double kept_tokens_mean = 0.0;  // per KV head, right after compression
+  double kept_tokens_mean = 0.0;  // per cache (of a KV head, or of a query head), right after compression
   int protected_heads = 0;
   bool dropped_nothing = false;  // neither the prefix nor any step lost a token, and queries read them all
   std::vector<HeadErrors> heads;
   std::vector<std::vector<std::vector<int32_t>>>
-      kept;              // [layer][KV head] kept prefix positions, where asked for
+      kept;  // [layer][KV head, or query head under group_agg=query-head] kept prefix positions, where asked
+             // for
   double seconds = 0.0;  // thread time spent on this policy
 };
 
