@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "policies/cache/chunked_prefix.hpp"
+
 namespace razorscope {
 
 PolicyRun::PolicyRun(const Policy& policy, const SelectionContext& context)
@@ -38,7 +40,7 @@ HeadCacheSpec PolicyRun::head_spec(int layer, int kv_head) const {
   spec.key_codec = codec(true, is_protected);
   spec.value_codec = codec(false, is_protected);
   spec.compensation = selection_->compensation();
-  spec.keeps_scores = selection_->needs().accumulate;
+  spec.keeps_scores = keeps_scores();
   spec.rotation = rotation_.get();
   if (!shape_.alibi_slopes.empty()) {
     spec.slope = shape_.alibi_slopes[static_cast<size_t>(kv_head * shape_.group_size())];
@@ -83,12 +85,14 @@ LayerPlan LayerCache::compress(const PrefixView& of_model, int tokens) {
   prefix.keys.sharing = prefix.values.sharing = run_->sharing();
   LayerView now = view(tokens);
   now.prefix = &prefix;
-  LayerPlan plan = run_->selection().plan(now);
-  const bool accumulates = run_->selection().needs().accumulate;
+  const Selection& selection = run_->selection();
+  LayerPlan plan = selection.when() == When::every_chunk
+                       ? plan_in_chunks(selection, run_->shape(), layer_, prefix, tokens)
+                       : selection.plan(now);
   for (size_t h = 0; h < heads_.size(); ++h) {
     const int head = static_cast<int>(h);
     const std::vector<float> scores =
-        accumulates ? run_->selection().initial_scores(now, head) : std::vector<float>();
+        run_->keeps_scores() ? selection.initial_scores(now, head) : std::vector<float>();
     heads_[h].compress(prefix.keys.row(0, head), prefix.values.row(0, head), prefix.keys.token_stride, tokens,
                        plan[h], scores);
   }
@@ -124,7 +128,7 @@ void LayerCache::attend(int kv_head, const GroupQuery& query, const GroupOutput&
                         std::span<const double> exact_weights) {
   const Needs needs = run_->selection().needs();
   const HeadCache& head = heads_[static_cast<size_t>(kv_head)];
-  if (!needs.step_weights && !needs.accumulate) {
+  if (run_->selection().when() != When::every_step || (!needs.step_weights && !needs.accumulate)) {
     attend_to_what_is_read(kv_head, query, output, exact_weights);
     return;
   }

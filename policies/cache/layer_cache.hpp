@@ -23,6 +23,10 @@ class PolicyRun {
   /// own.
   int sharing() const { return sharing_; }
   HeadCacheSpec head_spec(int layer, int kv_head) const;
+  /// Whether caches keep accumulated scores while decoding.
+  bool keeps_scores() const {
+    return selection_->when() == When::every_step && selection_->needs().accumulate;
+  }
 
   /// Physical bytes of all caches right after the prefix is compressed: from Selection::kept_counts, else
   /// from the plan, for selections whose plans need no observation.

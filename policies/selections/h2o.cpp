@@ -13,6 +13,7 @@ class H2o : public Selection {
 
   When when() const override { return when_; }
   Needs needs() const override {
+    if (when_ == When::every_chunk) return {.rows = true, .accumulate = true};
     return {.column_queries = Needs::all_queries, .accumulate = when_ == When::every_step};
   }
   LayerPlan plan(const LayerView& view) const override {
@@ -111,7 +112,7 @@ std::unique_ptr<const Selection> make_h2o(const std::string& variant, const Para
 }  // namespace
 
 SelectionEntry h2o_selection() {
-  Parameter when = when_parameter("every-step");
+  Parameter when = when_parameter("every-step", true);
   when.variants = {"paper", "flexgen"};
   SelectionEntry entry;
   entry.name = "h2o";

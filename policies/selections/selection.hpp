@@ -18,7 +18,9 @@ namespace razorscope {
 /// When a selection is asked to plan (the parameter `when`).
 ///   after_prefill: once, at the end of the prefix; later tokens are all kept
 ///   every_step:    then also after each decoded token
-enum class When { after_prefill, every_step };
+///   every_chunk:   at the end of each chunk of the prefix (prefill_chunk tokens) and of the prefix; later
+///                  tokens are all kept. `plan` is then shown what it is shown after a step: no PrefixView.
+enum class When { after_prefill, every_step, every_chunk };
 
 /// How dropped tokens live on in a compensation slot (razor-attention, section 1.2).
 enum class Compensation {
@@ -87,7 +89,7 @@ struct PrefixView {
   const double* future_columns = nullptr;  // [query_heads, tokens] the same, over queries after the prefix
 };
 
-/// What a selection may look at when it plans: one layer, now.
+/// What a selection may look at when it plans: one layer, now. At a chunk's end, the same as after a step.
 struct LayerView {
   int layer = 0;
   int tokens = 0;  // seen so far; the newest has position tokens - 1
@@ -210,8 +212,9 @@ const std::vector<SelectionEntry>& selection_registry();
 /// InputError, with the nearest name, where there is no such selection.
 const SelectionEntry& find_selection(std::string_view where, std::string_view name);
 
-/// The parameter `when`, shared by selections; `fallback` is the selection's published default.
-Parameter when_parameter(std::string fallback);
+/// The parameter `when`, shared by selections; `fallback` is the selection's published default, every_chunk
+/// whether it can evict chunk by chunk.
+Parameter when_parameter(std::string fallback, bool every_chunk = false);
 When when_of(const ParameterValues& values);
 
 /// Positions that a head holds in [begin, end), ascending.

@@ -52,7 +52,7 @@ SelectionEntry window_selection() {
   entry.parameters = {
       {.name = "sinks", .fallback = "4", .help = "first tokens that are always kept"},
       {.name = "recent", .fallback = "1020", .help = "latest tokens that are kept"},
-      when_parameter("every-step"),
+      when_parameter("every-step", true),
   };
   entry.size_parameter = "recent";
   entry.unnamed_default = true;

@@ -174,6 +174,11 @@ void check_closed_loop(const Policy& policy, const Selection& selection) {
                      fmt::format("an oracle needs {}, which only a replay of a trace has",
                                  needs.future ? "the queries to come" : "every query's exact attention"));
   }
+  if (selection.when() == When::every_chunk) {
+    throw InputError(policy.name(),
+                     "every-chunk works in replay: here policies are forked from an exact prefill, which "
+                     "evicts nothing on its way");
+  }
 }
 
 void check(const Transformer& transformer, const EvaluationRequest& request) {

@@ -12,6 +12,7 @@
 #include "models/base/error.hpp"
 #include "models/base/parallel.hpp"
 #include "models/language/linear.hpp"
+#include "models/language/transformer.hpp"
 #include "policies/cache/layer_cache.hpp"
 #include "policies/cache/prefix_observations.hpp"
 #include "sim/replay/attention_errors.hpp"
@@ -138,11 +139,13 @@ class PolicyReplay {
     fates_.assign(static_cast<size_t>(shape.kv_heads), {});
     errors_.assign(static_cast<size_t>(shape.query_heads), {});
     apply(cache_->compress(observations.view(run_.selection().needs()), prefix), prefix);
-    const size_t exact =
-        2 * static_cast<size_t>(prefix) * static_cast<size_t>(model_.kv_width()) * sizeof(float);
+    const bool in_chunks = run_.selection().when() == When::every_chunk;
+    const int exact_tokens = in_chunks ? std::min(prefix, prefill_chunk) : prefix;
+    const size_t exact_layers = in_chunks ? 1 : static_cast<size_t>(shape.layers - layer);
+    const size_t exact = exact_layers * 2 * static_cast<size_t>(exact_tokens) *
+                         static_cast<size_t>(model_.kv_width()) * sizeof(float);
     result_.compressed += cache_->ledger();
-    result_.peak_bytes = std::max(result_.peak_bytes, exact * static_cast<size_t>(shape.layers - layer) +
-                                                          result_.compressed.physical());
+    result_.peak_bytes = std::max(result_.peak_bytes, exact + result_.compressed.physical());
     if (want_kept) result_.kept.emplace_back();
     for (int h = 0; h < shape.kv_heads; ++h) {
       kept_tokens_ += cache_->head(h).tokens();

@@ -44,7 +44,8 @@ struct ReplayResult {
   ByteLedger compressed;  // right after the prefix was compressed
   ByteLedger at_end;      // after the last step
   /// Largest sum while layers are compressed one after another: exact f32 K and V of the layers to come, and
-  /// of the one at hand, plus the caches that are done.
+  /// of the one at hand, plus the caches that are done. Under every-chunk at most: one
+  /// layer's chunk, and all caches as large as they end.
   size_t peak_bytes = 0;
   double kept_tokens_mean = 0.0;  // per cache (of a KV head, or of a query head), right after compression
   int protected_heads = 0;
