@@ -47,6 +47,8 @@ nlohmann::json result_json(const ReplayResult& result, const Options& options) {
       {"lost_mass_max", result.lost_mass_max},
       {"largest_dropped_weight", result.largest_dropped_weight},
       {"kl_mean", result.kl_mean},
+      {"regret_mean", result.regret_mean},
+      {"read_tokens_mean", result.read_tokens_mean},
       {"output_error_mean",
        result.output_error_mean ? nlohmann::json(*result.output_error_mean) : nlohmann::json()},
       {"bytes_nominal", result.compressed.nominal},

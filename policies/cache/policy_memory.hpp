@@ -43,7 +43,7 @@ class PolicyMemory final : public AttentionMemory {
   void prefill(int layer, const QueriesKeysValues& block, float* out) override;
   void step(int layer, const QueriesKeysValues& token, float* out) override;
 
-  /// Whether later tokens change what earlier ones read back as, or what is kept.
+  /// Whether later tokens change what earlier ones read back as or where they stand, or what is kept.
   bool decides_later() const;
   ByteLedger ledger() const;
   /// Bytes that attention of the next token reads: codes, scales, residuals, compensation slots.

@@ -17,6 +17,21 @@ class QueryKeeper final : public ForwardObserver {
   PrefixQueries& queries_;
 };
 
+/// InputError where a policy works in replay only.
+void check_closed_loop(const Policy& policy, const Selection& selection) {
+  const Needs needs = selection.needs();
+  if (needs.replay_only()) {
+    throw InputError(policy.name(),
+                     fmt::format("an oracle needs {}, which only a replay of a trace has",
+                                 needs.future ? "the queries to come" : "every query's exact attention"));
+  }
+  if (selection.when() == When::every_chunk) {
+    throw InputError(policy.name(),
+                     "every-chunk works in replay: here policies are forked from an exact prefill, which "
+                     "evicts nothing on its way");
+  }
+}
+
 }  // namespace
 
 CompressedContext::CompressedContext(const Transformer& transformer, std::span<const int32_t> tokens,
@@ -30,11 +45,8 @@ CompressedContext::CompressedContext(const Transformer& transformer, std::span<c
   bool needs_queries = false;
   for (const Policy& policy : policies) {
     runs_.push_back(std::make_unique<PolicyRun>(policy, context));
+    check_closed_loop(policy, runs_.back()->selection());
     const Needs needs = runs_.back()->selection().needs();
-    if (needs.future) {
-      throw InputError(policy.name(),
-                       "an oracle needs the queries to come, which only a replay of a trace has");
-    }
     needs_queries = needs_queries || needs.column_queries > 0 || needs.rows;
     memories_.push_back(std::make_unique<PolicyMemory>(*runs_.back()));
   }
