@@ -71,7 +71,9 @@ std::vector<PlacedToken> place(const std::vector<std::string>& pieces, int& line
       column = 0;
     }
     if (column == 0 && !text.empty() && text.front() == ' ') text.erase(0, 1);
-    placed.push_back({text, line, column});
+    // Spaces move the text that follows them: drawn, they would be stretched or lost.
+    const size_t spaces = std::min(text.find_first_not_of(' '), text.size());
+    placed.push_back({text.substr(spaces), line, column + static_cast<int>(spaces)});
     column += static_cast<int>(characters(text));
     if (!text.empty()) blank = false;
     if (breaks > 0 && !blank) {
@@ -84,13 +86,14 @@ std::vector<PlacedToken> place(const std::vector<std::string>& pieces, int& line
   return placed;
 }
 
-std::string panel(const Explanation& explanation, const PolicyExplanation& policy, const ExplainFilter& filter,
-                  const std::vector<PlacedToken>& placed, double x, double y) {
+std::string panel(const Explanation& explanation, const PolicyExplanation& policy,
+                  const ExplainFilter& filter, const std::vector<PlacedToken>& placed, double x, double y) {
   const auto tokens = static_cast<int>(explanation.pieces.size());
   const std::vector<double> shares = held_shares(policy, tokens, filter.layer, filter.kv_head);
   std::string out = fmt::format(
       "<text x=\"{:.1f}\" y=\"{:.1f}\" class=\"name\">{}</text>\n"
-      "<text x=\"{:.1f}\" y=\"{:.1f}\" class=\"note\">{:.2f} MiB; answer: {} (log-odds {:+.2f}); {:.0f} % of the "
+      "<text x=\"{:.1f}\" y=\"{:.1f}\" class=\"note\">{:.2f} MiB; answer: {} (log-odds {:+.2f}); {:.0f} % of "
+      "the "
       "verdict held</text>\n",
       x, y + 12.0, escaped(policy_label(policy.policy)), x, y + 27.0,
       static_cast<double>(policy.compressed.physical()) / 1048576.0,
@@ -104,11 +107,12 @@ std::string panel(const Explanation& explanation, const PolicyExplanation& polic
     const double width = static_cast<double>(characters(token.text)) * character_width;
     const auto index = static_cast<int>(t);
     if (index >= explanation.verdict_begin && index < explanation.verdict_end) {
-      out += fmt::format("<line x1=\"{:.1f}\" x2=\"{:.1f}\" y1=\"{:.1f}\" y2=\"{:.1f}\" class=\"verdict\"/>\n", left,
-                         left + width, base + 2.5, base + 2.5);
+      out +=
+          fmt::format("<line x1=\"{:.1f}\" x2=\"{:.1f}\" y1=\"{:.1f}\" y2=\"{:.1f}\" class=\"verdict\"/>\n",
+                      left, left + width, base + 2.5, base + 2.5);
     }
-    out += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" opacity=\"{:.2f}\" textLength=\"{:.1f}\">{}</text>\n", left,
-                       base, 0.13 + 0.87 * shares[t], width, escaped(token.text));
+    out += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" opacity=\"{:.2f}\" textLength=\"{:.1f}\">{}</text>\n",
+                       left, base, 0.13 + 0.87 * shares[t], width, escaped(token.text));
   }
   return out;
 }
@@ -122,7 +126,8 @@ std::string picture(const Explanation& explanation, const ExplainFilter& filter)
   const int across = std::min(panels_in_a_row, count);
   const int down = (count + panels_in_a_row - 1) / panels_in_a_row;
   std::string out = fmt::format(
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0:.0f}\" height=\"{1:.0f}\" viewBox=\"0 0 {0:.0f} {1:.0f}\">\n"
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0:.0f}\" height=\"{1:.0f}\" viewBox=\"0 0 {0:.0f} "
+      "{1:.0f}\">\n"
       "<style>text{{font:10px monospace;fill:#111;white-space:pre}} .name{{font:bold 12px sans-serif}} "
       ".note{{font:11px sans-serif;fill:#444}} .verdict{{stroke:#d55e00;stroke-width:1.6}}</style>\n"
       "<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n",
@@ -136,7 +141,8 @@ std::string picture(const Explanation& explanation, const ExplainFilter& filter)
 
 }  // namespace
 
-void write_picture(const std::filesystem::path& path, const Explanation& explanation, const ExplainFilter& filter) {
+void write_picture(const std::filesystem::path& path, const Explanation& explanation,
+                   const ExplainFilter& filter) {
   const std::filesystem::path unfinished = path.string() + ".part";
   std::ofstream file(unfinished, std::ios::binary);
   file << picture(explanation, filter);

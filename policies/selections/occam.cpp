@@ -12,17 +12,19 @@ namespace {
 /// the rest.
 class Occam final : public Selection {
  public:
-  Occam(std::set<HeadId> heads, const HeavyHitters& hitters, Compensation compensation, When when,
-        int kv_heads)
+  Occam(std::set<HeadId> heads, const HeavyHitters& hitters, int observe, CompensationSpec compensation,
+        When when, int kv_heads)
       : heads_(std::move(heads)),
         hitters_(hitters),
+        observe_(observe),
         compensation_(compensation),
         when_(when),
         kv_heads_(kv_heads) {}
 
   When when() const override { return when_; }
   Needs needs() const override {
-    return {.column_queries = Needs::all_queries, .accumulate = when_ == When::every_step};
+    return {.column_queries = observe_ == 0 ? Needs::all_queries : observe_,
+            .accumulate = when_ == When::every_step};
   }
   CompensationSpec compensation() const override { return compensation_; }
   KeptRegions regions() const override { return {hitters_.sinks, hitters_.recent, true}; }
@@ -33,7 +35,7 @@ class Occam final : public Selection {
     for (size_t h = 0; h < plan.size(); ++h) {
       if (is_protected(view.layer, static_cast<int>(h))) continue;
       plan[h] = hitters_.plan(view, h);
-      plan[h].fold = compensation_ != Compensation::none;
+      plan[h].fold = compensation_.kind != Compensation::none;
     }
     return plan;
   }
@@ -53,7 +55,8 @@ class Occam final : public Selection {
  private:
   std::set<HeadId> heads_;
   HeavyHitters hitters_;
-  Compensation compensation_;
+  int observe_;  // queries; 0: all
+  CompensationSpec compensation_;
   When when_;
   int kv_heads_;
 };
@@ -69,15 +72,19 @@ int tokens_of_others(int budget, size_t protected_count, const SelectionContext&
 std::unique_ptr<const Selection> make_occam(const std::string& /*variant*/, const ParameterValues& values,
                                             const SelectionContext& context) {
   std::set<HeadId> heads = protected_heads("occam", values, context);
-  const Compensation compensation =
-      values.text("compensation") == "weighted" ? Compensation::weighted : Compensation::none;
-  if (compensation != Compensation::none && context.shape.position == PositionScheme::alibi) {
+  CompensationSpec compensation;
+  if (values.text("compensation") == "weighted") compensation.kind = Compensation::weighted;
+  if (values.text("compensation") == "clusters") {
+    compensation.kind = Compensation::clusters;
+    compensation.slots = values.integer("slots");
+  }
+  const int slots = compensation.kind == Compensation::none ? 0 : compensation.slots;
+  if (slots > 0 && context.shape.position == PositionScheme::alibi) {
     throw InputError("occam", "compensation",
                      "heavy hitters leave gaps that a slot's ALiBi bias does not describe: use none");
   }
   const int budget = budget_tokens(values, "budget", context);
-  const int others =
-      tokens_of_others(budget, heads.size(), context) - (compensation == Compensation::none ? 0 : 1);
+  const int others = tokens_of_others(budget, heads.size(), context) - slots;
   HeavyHitters hitters;
   hitters.sinks = values.integer("sinks");
   if (others <= hitters.sinks && budget < context.prefix) {
@@ -93,8 +100,8 @@ std::unique_ptr<const Selection> make_occam(const std::string& /*variant*/, cons
   hitters.recent = spare - hitters.heavy;
   hitters.group = context.shape.group_size();
   hitters.aggregate = group_aggregate_of(values);
-  return std::make_unique<Occam>(std::move(heads), hitters, compensation, when_of(values),
-                                 context.shape.kv_heads);
+  return std::make_unique<Occam>(std::move(heads), hitters, values.integer("observe"), compensation,
+                                 when_of(values), context.shape.kv_heads);
 }
 
 }  // namespace
@@ -124,7 +131,18 @@ SelectionEntry occam_selection() {
                               .kind = ParameterKind::choice,
                               .fallback = "none",
                               .help = "what stands for the other heads' dropped tokens",
-                              .choices = {"none", "weighted"}});
+                              .choices = {"none", "weighted", "clusters"}});
+  entry.parameters.push_back({.name = "slots",
+                              .fallback = "4",
+                              .help = "clusters that stand for them",
+                              .lowest = 1,
+                              .highest = 1024,
+                              .needs_parameter = "compensation",
+                              .needs_values = {"clusters"}});
+  entry.parameters.push_back(
+      {.name = "observe",
+       .fallback = "0",
+       .help = "last queries of the prefix whose attention makes heavy hitters; 0: all"});
   entry.parameters.push_back(group_aggregate_parameter("sum"));
   entry.parameters.push_back(when_parameter("after-prefill"));
   entry.size_parameter = "budget";
