@@ -8,8 +8,10 @@
 namespace razorscope {
 
 void AllocationCounter::add(size_t bytes) {
-  live_ += bytes;
-  peak_ = std::max(peak_, live_);
+  const size_t live = live_ += bytes;
+  size_t peak = peak_;
+  while (live > peak && !peak_.compare_exchange_weak(peak, live)) {
+  }
 }
 
 CacheBuffer::CacheBuffer(size_t bytes, AllocationCounter& counter) {
@@ -25,6 +27,12 @@ CacheBuffer::CacheBuffer(size_t bytes, AllocationCounter& counter) {
 size_t CacheBuffer::block_size(size_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
 
 CacheBuffer::~CacheBuffer() { release(); }
+
+CacheBuffer::CacheBuffer(const CacheBuffer& other) {
+  if (other.data_ == nullptr) return;
+  *this = CacheBuffer(other.allocated_, *other.counter_);
+  std::memcpy(data_, other.data_, allocated_);
+}
 
 CacheBuffer::CacheBuffer(CacheBuffer&& other) noexcept
     : data_(std::exchange(other.data_, nullptr)),

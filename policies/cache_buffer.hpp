@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdlib>
 #include <memory>
@@ -13,6 +14,7 @@ inline constexpr int rounded_capacity(int tokens) {
 }
 
 /// Counts what caches got from the allocator: the truth that the byte ledger must equal.
+/// Threads may share one: continuations of one context run side by side.
 class AllocationCounter {
  public:
   void add(size_t bytes);
@@ -21,8 +23,8 @@ class AllocationCounter {
   size_t peak() const { return peak_; }
 
  private:
-  size_t live_ = 0;
-  size_t peak_ = 0;
+  std::atomic<size_t> live_ = 0;
+  std::atomic<size_t> peak_ = 0;
 };
 
 /// A cache's memory: 64-byte aligned bytes, zeroed, reported to a counter that outlives it. Not shared by
@@ -34,7 +36,8 @@ class CacheBuffer {
   ~CacheBuffer();
   CacheBuffer(CacheBuffer&& other) noexcept;
   CacheBuffer& operator=(CacheBuffer&& other) noexcept;
-  CacheBuffer(const CacheBuffer&) = delete;
+  /// A block of the same size with the same bytes, reported to the same counter.
+  CacheBuffer(const CacheBuffer& other);
   CacheBuffer& operator=(const CacheBuffer&) = delete;
 
   std::byte* data() { return data_; }

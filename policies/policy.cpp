@@ -112,6 +112,28 @@ std::string print_codec(const CodecChoice& choice) {
       print_parameters(applicable_parameters("", entry.parameters, choice.values), choice.values));
 }
 
+/// Says why a selection cannot evict chunk by chunk, where it cannot: more than a list of what it knows.
+void check_when(std::string_view whole, const SelectionEntry& entry, const std::string& variant,
+                const Pairs& pairs) {
+  const auto is_every_chunk = [](const auto& pair) {
+    return pair.first == "when" && pair.second == "every-chunk";
+  };
+  if (std::none_of(pairs.begin(), pairs.end(), is_every_chunk)) return;
+  for (const Parameter& parameter : entry.parameters) {
+    if (parameter.name != "when") continue;
+    const bool has_variant =
+        parameter.variants.empty() ||
+        std::find(parameter.variants.begin(), parameter.variants.end(), variant) != parameter.variants.end();
+    if (has_variant && std::find(parameter.choices.begin(), parameter.choices.end(), "every-chunk") !=
+                           parameter.choices.end())
+      return;
+  }
+  fail(whole, fmt::format("when=every-chunk: a chunk's end does not show what {}{}{} decides by (the whole "
+                          "prefix, or every step); window, razor, h2o/paper, h2o/flexgen and tova can evict "
+                          "chunk by chunk",
+                          entry.name, variant.empty() ? "" : "/", variant));
+}
+
 CodecChoice parse_codec(std::string_view whole, const std::string& text, const SelectionEntry& selection) {
   const std::string where = fmt::format("policy '{}'", whole.substr(0, 200));
   Pairs pairs;
@@ -195,6 +217,7 @@ Policy Policy::parse(std::string_view text) {
   } else if (!entry.variants.empty()) {
     policy.variant_ = entry.variants.front();
   }
+  check_when(text, entry, policy.variant_, pairs);
   const std::string owner = policy.variant_.empty() ? entry.name : entry.name + "/" + policy.variant_;
   policy.values_ = complete_parameters(where, owner, policy.variant_, entry.parameters, pairs);
   for (size_t i = 1; i < parts.size(); ++i) {
@@ -279,10 +302,13 @@ nlohmann::json Policy::to_json() const {
 }
 
 bool Policy::has_size(std::string* reason) const {
-  if (!entry().size_parameter.empty() && variant_ != "scope") return true;
-  if (reason != nullptr)
+  const auto unsized = entry().unsized_variants.find(variant_);
+  if (!entry().size_parameter.empty() && unsized == entry().unsized_variants.end()) return true;
+  if (reason != nullptr) {
     *reason =
         fmt::format("the size of {} is fixed", variant_.empty() ? selection_ : selection_ + "/" + variant_);
+    if (unsized != entry().unsized_variants.end()) *reason += ": " + unsized->second;
+  }
   return false;
 }
 

@@ -57,6 +57,10 @@ class Policy {
   std::unique_ptr<const Selection> make_selection(const SelectionContext& context) const {
     return entry().make(variant_, values_, context);
   }
+  /// Whether each query head has a cache of its own (group_agg=query-head) instead of sharing its KV head's.
+  bool caches_query_heads() const {
+    return values_.has("group_agg") && values_.text("group_agg") == "query-head";
+  }
   /// The codec of keys or values of protected or other heads.
   const CodecChoice& codec_of(bool keys, bool is_protected) const;
 

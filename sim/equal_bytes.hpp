@@ -1,5 +1,7 @@
 #pragma once
 
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "models/trace/trace.hpp"
@@ -8,9 +10,18 @@
 
 namespace razorscope {
 
+/// A policy that fits into a number of bytes, or why there is none.
+struct SizedPolicy {
+  std::optional<Policy> policy;
+  std::string reason;
+};
+
+/// Sets a policy's size so that its caches take at most `bytes` physical bytes after the prefix, and as many
+/// as fit. A policy of fixed size (full with a codec) is left as it is where it fits.
+SizedPolicy size_policy(const SelectionContext& context, const Policy& policy, size_t bytes);
+
 /// Sets each policy's size so that its caches take at most `bytes` physical bytes after the prefix, and as
-/// many as fit. Policies whose size is fixed are an InputError that says so. `bytes` below the smallest
-/// possible size likewise.
+/// many as fit. Where there is none for a policy, an InputError says why.
 std::vector<Policy> solve_equal_bytes(const SelectionContext& context, const std::vector<Policy>& policies,
                                       size_t bytes);
 std::vector<Policy> solve_equal_bytes(const Trace& trace, int prefix, const std::vector<Policy>& policies,

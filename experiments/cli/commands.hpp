@@ -13,6 +13,7 @@ void add_probe(CLI::App& app);
 void add_record(CLI::App& app);
 void add_replay(CLI::App& app);
 void add_eval(CLI::App& app);
+void add_task(CLI::App& app);
 void add_policies(CLI::App& app);
 void add_report(CLI::App& app);
 void add_bench(CLI::App& app);

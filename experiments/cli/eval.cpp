@@ -3,13 +3,12 @@
 
 #include "experiments/cli/commands.hpp"
 #include "experiments/cli/options.hpp"
+#include "experiments/cli/policy_options.hpp"
 #include "experiments/store/policy_label.hpp"
 #include "models/base/error.hpp"
 #include "models/base/machine.hpp"
 #include "sim/closed_loop/evaluate.hpp"
-#include "sim/closed_loop/weight_bounds.hpp"
 #include "sim/equal_bytes.hpp"
-#include "sim/probe/probe.hpp"
 
 namespace razorscope::cli {
 namespace {
@@ -20,8 +19,7 @@ struct Options {
   std::vector<std::string> texts;
   int prefix = 0;
   int steps = 0;
-  std::vector<std::string> policies;
-  std::string equal_bytes;
+  PolicyOptions policies;
 };
 
 nlohmann::json low(const Estimate& estimate) {
@@ -81,13 +79,7 @@ void run(const Options& options) {
   request.prefix = options.prefix;
   request.steps = options.steps;
   request.seed = options.common.seed;
-  bool needs_probe = false;
-  for (const std::string& list : options.policies) {
-    for (Policy& policy : Policy::parse_list(list)) {
-      needs_probe = needs_probe || (policy.values().has("heads") && policy.values().text("heads") == "probe");
-      request.policies.push_back(std::move(policy));
-    }
-  }
+  const std::vector<Policy> requested = parse_policies(options.policies);
   const ModelFile model(find_model(options.model));
   for (const std::string& text : options.texts) {
     TokenSource source;
@@ -96,22 +88,11 @@ void run(const Options& options) {
   }
   const Transformer transformer = model.load();
   const std::unique_ptr<Progress> progress = terminal_progress();
-  std::optional<HeadScores> probe;
-  if (needs_probe) {
-    probe = run_default_probe(transformer, model.tokenizer(), *progress);
-    request.probe = &*probe;
-  }
-  std::optional<WeightBounds> bounds;
-  if (model.shape().position == PositionScheme::alibi) {
-    bounds.emplace(transformer.shape(), transformer.weights());
-    request.bounds = &*bounds;
-  }
-  if (!options.equal_bytes.empty()) {
-    const SelectionContext context{
-        .shape = model.shape(), .prefix = options.prefix, .probe = request.probe, .bounds = request.bounds};
-    request.policies = solve_equal_bytes(context, request.policies,
-                                         equal_bytes_target(options.equal_bytes, full_f16_bytes(context)));
-  }
+  const PolicyKnowledge knowledge(model, transformer, requested, *progress);
+  request.knowledge = knowledge.view();
+  const SelectionContext context = knowledge.context(options.prefix);
+  const std::vector<PlannedPolicy> planned = plan_policies(options.policies, requested, context);
+  for (const PlannedPolicy& plan : planned) request.policies.push_back(plan.policy);
   const Evaluation evaluation = evaluate(transformer, request, *progress);
   if (!options.common.json) {
     print_table(evaluation, options, model.shape());
@@ -146,12 +127,7 @@ void add_eval(CLI::App& app) {
   command->add_option("--steps", options->steps, "teacher-forced steps after the prefix that are scored")
       ->required()
       ->check(CLI::PositiveNumber);
-  command
-      ->add_option("--policies", options->policies, "policies separated by ';' (see `razorscope policies`)")
-      ->required();
-  command->add_option(
-      "--equal-bytes", options->equal_bytes,
-      "size every policy to the same physical bytes: a fraction of full+f16 (0.3) or bytes (8MiB)");
+  add_policy_options(*command, options->policies);
   add_common_options(*command, options->common, true);
   command->callback([options] {
     apply_common_options(options->common);

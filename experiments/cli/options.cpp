@@ -10,7 +10,6 @@
 #include "models/base/error.hpp"
 #include "models/base/mapped_file.hpp"
 #include "policies/kernels/target.hpp"
-#include "policies/parameter.hpp"
 
 namespace razorscope::cli {
 
@@ -130,24 +129,6 @@ void add_database_option(CLI::App& command, std::string& db) {
 std::filesystem::path results_database(const std::string& db) {
   if (!db.empty()) return db;
   return user_directory("XDG_DATA_HOME", ".local/share") / "results.db";
-}
-
-size_t equal_bytes_target(const std::string& text, size_t full_bytes) {
-  Budget budget;
-  try {
-    budget = parse_budget(text);
-  } catch (const std::invalid_argument& problem) {
-    throw InputError("--equal-bytes", problem.what());
-  }
-  switch (budget.unit) {
-    case Budget::Unit::bytes:
-      return static_cast<size_t>(budget.amount);
-    case Budget::Unit::fraction:
-      return static_cast<size_t>(budget.amount * static_cast<double>(full_bytes));
-    case Budget::Unit::tokens:
-      break;
-  }
-  return static_cast<size_t>(budget.amount);  // a plain number is bytes here
 }
 
 std::string command_line() {

@@ -59,10 +59,6 @@ void add_database_option(CLI::App& command, std::string& db);
 /// What --db names, else ${XDG_DATA_HOME:-~/.local/share}/razorscope/results.db.
 std::filesystem::path results_database(const std::string& db);
 
-/// Bytes that --equal-bytes asks for: a fraction of `full_bytes` (with a decimal point), or bytes (with or
-/// without a unit).
-size_t equal_bytes_target(const std::string& text, size_t full_bytes);
-
 /// The words that this process was started with, quoted for a shell.
 std::string command_line();
 

@@ -6,12 +6,15 @@
 
 #include "experiments/cli/commands.hpp"
 #include "experiments/cli/options.hpp"
+#include "experiments/cli/policy_options.hpp"
 #include "experiments/store/records.hpp"
 #include "experiments/store/report.hpp"
 #include "experiments/store/store.hpp"
 #include "models/base/error.hpp"
 #include "models/base/machine.hpp"
 #include "sim/equal_bytes.hpp"
+#include "sim/replay/calibrated_bounds.hpp"
+#include "sim/replay/context.hpp"
 
 namespace razorscope::cli {
 namespace {
@@ -22,8 +25,7 @@ struct Options {
   std::string trace;
   int prefix = 0;
   int steps = 0;
-  std::vector<std::string> policies;
-  std::string equal_bytes;
+  PolicyOptions policies;
   bool heads = false;
   bool kept = false;
 };
@@ -45,6 +47,8 @@ nlohmann::json result_json(const ReplayResult& result, const Options& options) {
       {"lost_mass_max", result.lost_mass_max},
       {"largest_dropped_weight", result.largest_dropped_weight},
       {"kl_mean", result.kl_mean},
+      {"regret_mean", result.regret_mean},
+      {"read_tokens_mean", result.read_tokens_mean},
       {"output_error_mean",
        result.output_error_mean ? nlohmann::json(*result.output_error_mean) : nlohmann::json()},
       {"bytes_nominal", result.compressed.nominal},
@@ -78,11 +82,15 @@ nlohmann::json result_json(const ReplayResult& result, const Options& options) {
 
 /// One record a policy, with what they share filled in from `shared`.
 std::vector<ReplayRecord> records_of(const std::vector<ReplayResult>& results,
-                                     const std::vector<Policy>& policies, const ReplayRecord& shared) {
+                                     const std::vector<PlannedPolicy>& planned, const ReplayRecord& shared) {
   std::vector<ReplayRecord> records(results.size(), shared);
   for (size_t i = 0; i < results.size(); ++i) {
-    records[i].policy = policies[i];
+    records[i].policy = planned[i].policy;
     records[i].result = results[i];
+    if (planned[i].target) {
+      records[i].comparison = equal_bytes;
+      records[i].equal_bytes_target = planned[i].target;
+    }
   }
   return records;
 }
@@ -111,9 +119,7 @@ void run(const Options& options) {
   request.prefix = options.prefix;
   request.steps = options.steps;
   request.want_kept = options.kept;
-  for (const std::string& list : options.policies) {
-    for (Policy& policy : Policy::parse_list(list)) request.policies.push_back(std::move(policy));
-  }
+  request.policies = parse_policies(options.policies);
   const Trace trace(options.trace);
   check_replay(trace, request);
   ReplayRecord shared = describe_trace(trace);
@@ -123,17 +129,17 @@ void run(const Options& options) {
   shared.command_line = command_line();
   shared.started_utc = utc_now();
   shared.provenance = current_provenance();
-  const size_t full_bytes = full_f16_bytes(trace, request.prefix);
-  if (!options.equal_bytes.empty()) {
-    shared.comparison = equal_bytes;
-    shared.equal_bytes_target = equal_bytes_target(options.equal_bytes, full_bytes);
-    request.policies = solve_equal_bytes(trace, request.prefix, request.policies, *shared.equal_bytes_target);
-  }
+  const TraceBounds bounds(trace, request.prefix);
+  const SelectionContext context = selection_context(trace, request.prefix, bounds);
+  const size_t full_bytes = full_f16_bytes(context);
+  const std::vector<PlannedPolicy> planned = plan_policies(options.policies, request.policies, context);
+  request.policies.clear();
+  for (const PlannedPolicy& plan : planned) request.policies.push_back(plan.policy);
   const std::unique_ptr<Progress> progress = terminal_progress();
   const auto begin = std::chrono::steady_clock::now();
   const std::vector<ReplayResult> results = replay(trace, request, *progress);
   shared.wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  const std::vector<ReplayRecord> records = records_of(results, request.policies, shared);
+  const std::vector<ReplayRecord> records = records_of(results, planned, shared);
   const std::filesystem::path db = results_database(options.db);
   store_records(db, records);
   print_results(options, request, records, full_bytes);
@@ -156,12 +162,7 @@ void add_replay(CLI::App& app) {
   command->add_option("--prefix", options->prefix, "tokens that are computed exactly, then compressed")
       ->required();
   command->add_option("--steps", options->steps, "queries after the prefix that are measured")->required();
-  command
-      ->add_option("--policies", options->policies, "policies separated by ';' (see `razorscope policies`)")
-      ->required();
-  command->add_option(
-      "--equal-bytes", options->equal_bytes,
-      "size every policy to the same physical bytes: a fraction of full+f16 (0.3) or bytes (8MiB)");
+  add_policy_options(*command, options->policies);
   add_database_option(*command, options->db);
   command->add_flag("--heads", options->heads, "one row per query head too (JSON)");
   command->add_flag("--kept", options->kept, "kept positions of the prefix per layer and KV head too (JSON)");

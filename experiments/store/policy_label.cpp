@@ -33,7 +33,8 @@ std::string telling_parameters(std::string_view variant, const std::vector<Param
 std::string shortened(const Policy& policy) {
   const SelectionEntry& entry = policy.entry();
   std::string out = policy.selection();
-  if (entry.variants.size() > 1) out += "/" + policy.variant();
+  const bool unnamed = entry.unnamed_default && policy.variant() == entry.variants.front();
+  if (entry.variants.size() > 1 && !unnamed) out += "/" + policy.variant();
   out += telling_parameters(policy.variant(), entry.parameters, policy.values());
   for (const CodecChoice& codec : policy.codecs()) {
     std::string variants;

@@ -18,11 +18,12 @@ auto group_key(const TradeoffRow& row) {
                   row.comparison, row.equal_bytes_target);
 }
 
-/// The policy, where this program knows it and it is a RazorAttention scope.
-std::optional<Policy> scope_policy(const std::string& name) {
+/// The policy, where this program knows it and it has the selection and variant.
+std::optional<Policy> policy_if(const std::string& name, std::string_view selection,
+                                std::string_view variant) {
   try {
     Policy policy = Policy::parse(name);
-    if (policy.selection() == "razor" && policy.variant() == "scope") return policy;
+    if (policy.selection() == selection && policy.variant() == variant) return policy;
   } catch (const InputError&) {  // of a newer program: nothing can be said about it
   }
   return std::nullopt;
@@ -130,8 +131,14 @@ std::vector<std::string> report_notes(const ReportGroup& group) {
     }
   }
   for (const TradeoffRow& row : group) {
-    if (const std::optional<Policy> policy = scope_policy(row.policy))
+    if (const std::optional<Policy> policy = policy_if(row.policy, "razor", "scope"))
       notes.push_back(scope_note(row, *policy));
+    if (policy_if(row.policy, "oracle", "topk")) {
+      notes.push_back(
+          fmt::format("{}: an upper bound that stores every token: its budget is what each query reads, and "
+                      "its bytes are those of full",
+                      policy_label(row.policy)));
+    }
   }
   return notes;
 }

@@ -22,6 +22,8 @@ json policy_json(const TradeoffRow& row) {
               {"lost_mass_max", row.lost_mass_max},
               {"largest_dropped_weight", row.largest_dropped_weight},
               {"kl_mean", row.kl_mean},
+              {"regret_mean", or_null(row.regret_mean)},
+              {"read_tokens_mean", or_null(row.read_tokens_mean)},
               {"bytes_nominal", row.nominal_bytes},
               {"bytes_logical", row.logical_bytes},
               {"bytes_physical", row.physical_bytes},
@@ -64,7 +66,9 @@ CsvColumns csv_columns(const TradeoffRow& row) {
           {"kl_mean_nats", number(row.kl_mean)},
           {"equal_bytes_share", csv_number(row.equal_bytes_share)},
           {"requested_policy", csv_field(row.requested_policy)},
-          {"full_f16_bytes", csv_number(row.full_f16_bytes)}};
+          {"full_f16_bytes", csv_number(row.full_f16_bytes)},
+          {"regret_mean", csv_number(row.regret_mean)},
+          {"read_tokens_mean", csv_number(row.read_tokens_mean)}};
 }
 
 }  // namespace

@@ -37,6 +37,8 @@ TradeoffRow tradeoff_row(const ReplayRecord& record) {
   row.largest_dropped_weight = result.largest_dropped_weight;
   row.kl_mean = result.kl_mean;
   row.output_error_mean = result.output_error_mean;
+  row.regret_mean = result.regret_mean;
+  row.read_tokens_mean = result.read_tokens_mean;
   row.nominal_bytes = result.compressed.nominal;
   row.logical_bytes = static_cast<int64_t>(result.compressed.logical());
   row.physical_bytes = static_cast<int64_t>(result.compressed.physical());

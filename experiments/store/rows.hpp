@@ -41,6 +41,8 @@ struct TradeoffRow : RunRow {
   double largest_dropped_weight = 0.0;
   double kl_mean = 0.0;  // nats
   std::optional<double> output_error_mean;
+  std::optional<double> regret_mean;       // unknown of runs that older programs stored
+  std::optional<double> read_tokens_mean;  // likewise; per query and KV head
   double nominal_bytes = 0.0;
   int64_t logical_bytes = 0;
   int64_t physical_bytes = 0;

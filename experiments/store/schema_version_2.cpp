@@ -42,7 +42,8 @@ CREATE TABLE replay_results_2 (
   largest_dropped_weight REAL NOT NULL,
   kl_mean_nats REAL NOT NULL,
   output_error_mean REAL,  -- NULL: the trace has no W_O
-  regret_mean REAL,        -- NULL: not measured
+  regret_mean REAL,        -- NULL: by a program that did not measure it
+  read_tokens_mean REAL,   -- per query and KV head; NULL as above
   -- right after the prefix was compressed:
   nominal_bytes REAL NOT NULL,
   logical_bytes INTEGER NOT NULL,
@@ -96,7 +97,7 @@ LEFT JOIN full_f16 ON full_f16.trace_id = runs.trace_id AND full_f16.prefix_toke
 
 INSERT INTO replay_results_2
 SELECT run_id, relative_error_mean, relative_error_p99, relative_error_max, lost_mass_mean, lost_mass_max,
-  largest_dropped_weight, kl_mean_nats, output_error_mean, NULL, nominal_bytes, logical_bytes, physical_bytes, keys_bytes,
+  largest_dropped_weight, kl_mean_nats, output_error_mean, NULL, NULL, nominal_bytes, logical_bytes, physical_bytes, keys_bytes,
   values_bytes, compensation_bytes, positions_bytes, padding_bytes, end_physical_bytes, end_logical_bytes, peak_bytes,
   kept_tokens_mean, protected_heads, dropped_nothing, compute_seconds
 FROM replay_results;
@@ -210,7 +211,8 @@ SELECT
   results.logical_bytes, results.nominal_bytes, results.peak_bytes,
   results.kept_tokens_mean, results.protected_heads, results.dropped_nothing,
   results.relative_error_mean, results.relative_error_p99, results.relative_error_max, results.output_error_mean,
-  results.lost_mass_mean, results.lost_mass_max, results.largest_dropped_weight, results.kl_mean_nats, results.regret_mean
+  results.lost_mass_mean, results.lost_mass_max, results.largest_dropped_weight, results.kl_mean_nats, results.regret_mean,
+  results.read_tokens_mean
 FROM runs
 JOIN replay_results AS results ON results.run_id = runs.id
 JOIN models ON models.id = runs.model_id

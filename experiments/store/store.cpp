@@ -36,19 +36,20 @@ void insert_result(SQLite::Database& database, int64_t run, const ReplayResult& 
       "INSERT OR REPLACE INTO replay_results (run_id, relative_error_mean, relative_error_p99, "
       "relative_error_max, "
       "lost_mass_mean, lost_mass_max, largest_dropped_weight, kl_mean_nats, output_error_mean, "
-      "nominal_bytes, "
+      "regret_mean, read_tokens_mean, nominal_bytes, "
       "logical_bytes, physical_bytes, keys_bytes, values_bytes, compensation_bytes, positions_bytes, "
       "padding_bytes, "
       "end_physical_bytes, end_logical_bytes, peak_bytes, kept_tokens_mean, protected_heads, "
       "dropped_nothing, "
-      "compute_seconds) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+      "compute_seconds) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+      "?)");
   const ByteLedger& bytes = result.compressed;
   bind_all(statement, run, result.relative_error_mean, result.relative_error_p99, result.relative_error_max,
            result.lost_mass_mean, result.lost_mass_max, result.largest_dropped_weight, result.kl_mean,
-           result.output_error_mean, bytes.nominal, bytes.logical(), bytes.physical(), bytes.keys,
-           bytes.values, bytes.compensation, bytes.positions, bytes.padding, result.at_end.physical(),
-           result.at_end.logical(), result.peak_bytes, result.kept_tokens_mean, result.protected_heads,
-           result.dropped_nothing, result.seconds);
+           result.output_error_mean, result.regret_mean, result.read_tokens_mean, bytes.nominal,
+           bytes.logical(), bytes.physical(), bytes.keys, bytes.values, bytes.compensation, bytes.positions,
+           bytes.padding, result.at_end.physical(), result.at_end.logical(), result.peak_bytes,
+           result.kept_tokens_mean, result.protected_heads, result.dropped_nothing, result.seconds);
   statement.exec();
 }
 

@@ -21,6 +21,7 @@ std::vector<TradeoffRow> Store::tradeoff() {
         "equal_bytes_share, requested_policy, policy, full_f16_bytes, trace_path, trace_hash, layers, "
         "query_heads, kv_heads, relative_error_mean, relative_error_p99, relative_error_max, "
         "lost_mass_mean, lost_mass_max, largest_dropped_weight, kl_mean_nats, output_error_mean, "
+        "regret_mean, read_tokens_mean, "
         "nominal_bytes, logical_bytes, physical_bytes, peak_bytes, kept_tokens_mean, protected_heads, "
         "dropped_nothing FROM tradeoff "
         "ORDER BY model, model_sha256, text, trace_hash, prefix_tokens, steps, comparison DESC, "
@@ -33,8 +34,9 @@ std::vector<TradeoffRow> Store::tradeoff() {
       reader >> row.trace_path >> row.trace_hash >> row.layers >> row.query_heads >> row.kv_heads >>
           row.relative_error_mean >> row.relative_error_p99 >> row.relative_error_max >> row.lost_mass_mean >>
           row.lost_mass_max >> row.largest_dropped_weight >> row.kl_mean >> row.output_error_mean >>
-          row.nominal_bytes >> row.logical_bytes >> row.physical_bytes >> row.peak_bytes >>
-          row.kept_tokens_mean >> row.protected_heads >> row.dropped_nothing;
+          row.regret_mean >> row.read_tokens_mean >> row.nominal_bytes >> row.logical_bytes >>
+          row.physical_bytes >> row.peak_bytes >> row.kept_tokens_mean >> row.protected_heads >>
+          row.dropped_nothing;
       rows.push_back(std::move(row));
     }
     return rows;

@@ -5,8 +5,10 @@
 #include <cstring>
 #include <fmt/format.h>
 #include <utility>
+#include <vector>
 
 #include "models/base/error.hpp"
+#include "models/base/parallel.hpp"
 #include "models/language/linear.hpp"
 
 namespace razorscope {
@@ -122,6 +124,8 @@ void Transformer::attend(int layer, std::span<const SequenceInput> batch, Matrix
   const int query_heads = shape_.query_heads;
   const int query_width = shape_.query_width();
   const int kv_width = shape_.kv_width();
+  std::vector<QueriesKeysValues> blocks;
+  std::vector<float*> outputs;
   size_t row = 0;
   for (const SequenceInput& sequence : batch) {
     const auto tokens = static_cast<int>(sequence.tokens.size());
@@ -135,16 +139,25 @@ void Transformer::attend(int layer, std::span<const SequenceInput> batch, Matrix
       }
     }
     const float* first = qkv.row(row);
-    const QueriesKeysValues block = {
-        sequence.first_position,       tokens, qkv.columns, first, first + query_width,
-        first + query_width + kv_width};
-    if (tokens == 1 && sequence.first_position > 0) {
-      sequence.memory->step(layer, block, out.row(row));
-    } else {
-      sequence.memory->prefill(layer, block, out.row(row));
-    }
-    if (sequence.observer != nullptr) sequence.observer->attention(layer, block);
+    blocks.push_back({sequence.first_position, tokens, qkv.columns, first, first + query_width,
+                      first + query_width + kv_width});
+    outputs.push_back(out.row(row));
     row += static_cast<size_t>(tokens);
+  }
+  const auto remember = [&](size_t i) {
+    if (blocks[i].tokens == 1 && blocks[i].first_position > 0) {
+      batch[i].memory->step(layer, blocks[i], outputs[i]);
+    } else {
+      batch[i].memory->prefill(layer, blocks[i], outputs[i]);
+    }
+  };
+  if (batch.size() == 1) {
+    remember(0);  // its memory may use all threads
+  } else {
+    parallel_for(static_cast<int>(batch.size()), [&](int i) { remember(static_cast<size_t>(i)); });
+  }
+  for (size_t i = 0; i < batch.size(); ++i) {
+    if (batch[i].observer != nullptr) batch[i].observer->attention(layer, blocks[i]);
   }
 }
 

@@ -24,6 +24,8 @@ struct CompensationView {
 class CompensationSlots {
  public:
   virtual ~CompensationSlots() = default;
+  /// A copy that goes its own way, under the same counter.
+  virtual std::unique_ptr<CompensationSlots> clone() const = 0;
   virtual void begin(int /*prefix_folds*/) {}
   virtual void fold(int position, const float* key, const float* value) = 0;
   virtual void end_prefix() {}

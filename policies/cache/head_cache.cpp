@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <numeric>
 #include <stdexcept>
 
@@ -12,7 +13,20 @@ HeadCache::HeadCache(const HeadCacheSpec& spec, AllocationCounter& counter)
       counter_(&counter),
       keys_(spec.key_codec->make_store(spec.head_size, RowRole::keys, counter)),
       values_(spec.value_codec->make_store(spec.head_size, RowRole::values, counter)),
-      compensation_(make_compensation(spec.compensation, spec.slope, spec.head_size, counter)) {}
+      compensation_(make_compensation(spec.compensation, spec.slope, spec.head_size, counter)) {
+  if (spec.rotation != nullptr && compensation_)
+    throw std::logic_error("HeadCache: compensation slots have no slot position");
+}
+
+HeadCache::HeadCache(const HeadCache& other)
+    : spec_(other.spec_),
+      counter_(other.counter_),
+      keys_(other.keys_->clone()),
+      values_(other.values_->clone()),
+      compensation_(other.compensation_ ? other.compensation_->clone() : nullptr),
+      capacity_(other.capacity_),
+      positions_(other.positions_),
+      scores_(other.scores_) {}
 
 void HeadCache::reserve_slots(int slots) {
   if (slots <= capacity_) return;
@@ -55,11 +69,16 @@ void HeadCache::compress(const float* keys, const float* values, size_t stride, 
   }
   if (next_dropped != plan.dropped.end())
     throw std::logic_error("HeadCache::compress: the plan drops tokens that are not held");
+  std::vector<float> buffer;
   for (const auto& [store, rows] : {std::pair(keys_.get(), keys), std::pair(values_.get(), values)}) {
+    const auto row = [&, store = store, rows = rows](int32_t t) {
+      const float* exact = rows + static_cast<size_t>(t) * stride;
+      return store == keys_.get() ? stored_key(t, exact, buffer) : exact;
+    };
     if (store->wants_calibration()) {
-      for (const int32_t t : kept_positions) store->calibrate(rows + static_cast<size_t>(t) * stride);
+      for (const int32_t t : kept_positions) store->calibrate(row(t));
     }
-    for (const int32_t t : kept_positions) store->append(rows + static_cast<size_t>(t) * stride);
+    for (const int32_t t : kept_positions) store->append(row(t));
     store->end_prefix();
   }
   for (size_t slot = 0; slot < kept_positions.size(); ++slot) {
@@ -73,7 +92,8 @@ void HeadCache::append(int position, const float* key, const float* value) {
   const int slot = tokens();
   if (slot == capacity_) reserve_slots(capacity_ + std::max(block_tokens, capacity_ / 8));
   if (position != slot) store_positions();
-  keys_->append(key);
+  std::vector<float> buffer;
+  keys_->append(stored_key(position, key, buffer));
   values_->append(value);
   if (positions_.data() != nullptr) positions_.as<int32_t>()[slot] = position;
   if (spec_.keeps_scores) scores_.as<float>()[slot] = 0.0F;
@@ -124,6 +144,28 @@ void HeadCache::fold(int position, const float* key, const float* value) {
   compensation_->fold(position, key, value);
 }
 
+const float* HeadCache::stored_key(int position, const float* key, std::vector<float>& buffer) const {
+  if (spec_.rotation == nullptr) return key;
+  buffer.assign(key, key + spec_.head_size);
+  spec_.rotation->move(buffer.data(), 1, -position);
+  return buffer.data();
+}
+
+std::vector<int32_t> HeadCache::ranks() const {
+  std::vector<int32_t> ranks(static_cast<size_t>(tokens()));
+  std::iota(ranks.begin(), ranks.end(), 0);
+  const std::span<const int32_t> held = positions();
+  if (std::is_sorted(held.begin(), held.end())) return ranks;
+  std::vector<int32_t> slots = ranks;
+  const auto earlier = [&](int32_t a, int32_t b) {
+    return held[static_cast<size_t>(a)] < held[static_cast<size_t>(b)];
+  };
+  std::sort(slots.begin(), slots.end(), earlier);
+  for (size_t rank = 0; rank < slots.size(); ++rank)
+    ranks[static_cast<size_t>(slots[rank])] = static_cast<int32_t>(rank);
+  return ranks;
+}
+
 std::span<const int32_t> HeadCache::positions() const {
   if (positions_.data() == nullptr) return {};
   return {positions_.as<int32_t>(), static_cast<size_t>(tokens())};
@@ -155,30 +197,93 @@ void HeadCache::read_all(float* keys, float* values) const {
   values_->read_all(values);
 }
 
-void HeadCache::attend(const GroupQuery& query, const GroupOutput& output) const {
+namespace {
+
+RawRows f32_rows(const std::vector<float>& rows, int head_size) {
+  return {RowFormat::f32, reinterpret_cast<const std::byte*>(rows.data()),
+          static_cast<size_t>(head_size) * sizeof(float)};
+}
+
+/// All rows as they lie where kernels can read them, else decoded.
+RawRows readable(const RowStore& store, int head_size, std::vector<float>& decoded) {
+  if (const std::optional<RawRows> raw = store.raw()) return *raw;
+  decoded.resize(static_cast<size_t>(store.rows()) * static_cast<size_t>(head_size));
+  store.read_all(decoded.data());
+  return f32_rows(decoded, head_size);
+}
+
+HeadView head_view(int head_size, int slots, const RawRows& keys, const RawRows& values) {
   HeadView head;
-  head.head_size = spec_.head_size;
-  head.slots = tokens();
-  head.positions = positions_.as<int32_t>();
-  // Rows that kernels cannot read in place are decoded for them.
-  std::vector<float> decoded_keys;
-  std::vector<float> decoded_values;
-  const auto show = [&](const RowStore& store, std::vector<float>& decoded) {
-    const std::optional<RawRows> raw = store.raw();
-    if (raw) return *raw;
-    decoded.resize(static_cast<size_t>(store.rows()) * static_cast<size_t>(spec_.head_size));
-    store.read_all(decoded.data());
-    return RawRows{RowFormat::f32, reinterpret_cast<const std::byte*>(decoded.data()),
-                   static_cast<size_t>(spec_.head_size) * sizeof(float)};
-  };
-  const RawRows keys = show(*keys_, decoded_keys);
-  const RawRows values = show(*values_, decoded_values);
+  head.head_size = head_size;
+  head.slots = slots;
   head.key_format = keys.format;
   head.keys = keys.data;
   head.key_stride = keys.stride;
   head.value_format = values.format;
   head.values = values.data;
   head.value_stride = values.stride;
+  return head;
+}
+
+}  // namespace
+
+void HeadCache::attend(const GroupQuery& query, const GroupOutput& output) const {
+  std::vector<float> decoded_keys;
+  std::vector<float> decoded_values;
+  const RawRows values = readable(*values_, spec_.head_size, decoded_values);
+  if (spec_.rotation == nullptr) {
+    HeadView head =
+        head_view(spec_.head_size, tokens(), readable(*keys_, spec_.head_size, decoded_keys), values);
+    head.positions = positions_.as<int32_t>();
+    attend_rows(head, query, output);
+    return;
+  }
+  const auto d = static_cast<size_t>(spec_.head_size);
+  decoded_keys.resize(static_cast<size_t>(tokens()) * d);
+  keys_->read_all(decoded_keys.data());
+  spec_.rotation->place(decoded_keys.data(), ranks());
+  std::vector<float> moved(query.q, query.q + static_cast<size_t>(query.group) * d);
+  // Back and forth, not by the difference: only so is the rounding of the position's own angle undone.
+  spec_.rotation->move(moved.data(), query.group, -query.position);
+  spec_.rotation->move(moved.data(), query.group, tokens() - 1);
+  GroupQuery last = query;
+  last.q = moved.data();
+  attend_rows(head_view(spec_.head_size, tokens(), f32_rows(decoded_keys, spec_.head_size), values), last,
+              output);
+}
+
+void HeadCache::attend_to(std::span<const int32_t> slots, const GroupQuery& query,
+                          const GroupOutput& output) const {
+  if (spec_.rotation != nullptr)
+    throw std::logic_error("HeadCache::attend_to: the last slot's index would depend on what is read");
+  const auto d = static_cast<size_t>(spec_.head_size);
+  const size_t rows = slots.size();
+  std::vector<float> keys(rows * d);
+  std::vector<float> values(rows * d);
+  std::vector<int32_t> read_positions(slots.begin(), slots.end());
+  for (size_t i = 0; i < rows; ++i) {
+    keys_->read(slots[i], keys.data() + i * d);
+    values_->read(slots[i], values.data() + i * d);
+    if (positions_.data() != nullptr) read_positions[i] = positions_.as<int32_t>()[slots[i]];
+  }
+  HeadView head = head_view(spec_.head_size, static_cast<int>(rows), f32_rows(keys, spec_.head_size),
+                            f32_rows(values, spec_.head_size));
+  head.positions = read_positions.data();
+  const size_t entries = rows + static_cast<size_t>(compensation_slots());
+  std::vector<float> scores(static_cast<size_t>(query.group) * entries);
+  attend_rows(head, query, {output.out, scores.data(), output.log_sum});
+  if (output.scores == nullptr) return;
+  std::fill_n(output.scores, static_cast<size_t>(query.group) * static_cast<size_t>(this->entries()),
+              -std::numeric_limits<float>::infinity());
+  for (size_t g = 0; g < static_cast<size_t>(query.group); ++g) {
+    const float* from = scores.data() + g * entries;
+    float* to = output.scores + g * static_cast<size_t>(this->entries());
+    for (size_t i = 0; i < rows; ++i) to[slots[i]] = from[i];
+    std::copy(from + rows, from + entries, to + tokens());
+  }
+}
+
+void HeadCache::attend_rows(HeadView head, const GroupQuery& query, const GroupOutput& output) const {
   const auto set_compensation = [&](const CompensationView& view) {
     head.compensation_slots = view.slots;
     head.compensation_keys = view.keys;

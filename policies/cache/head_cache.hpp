@@ -7,6 +7,7 @@
 
 #include "policies/cache/byte_ledger.hpp"
 #include "policies/cache/compensation.hpp"
+#include "policies/cache/slot_rotation.hpp"
 #include "policies/cache_buffer.hpp"
 #include "policies/codecs/codec.hpp"
 #include "policies/kernels/attend.hpp"
@@ -25,6 +26,9 @@ struct HeadCacheSpec {
   /// that the slot's bias ln Σ exp(slope·n) - slope·m is what the tokens' own biases sum to (razor-attention,
   /// section 2).
   double slope = 0.0;
+  /// Where given, keys are held before RoPE, and each query turns them to their slots' indices. Never
+  /// together with compensation: a mean of keys has no slot of its own. Must outlive the cache.
+  const SlotRotation* rotation = nullptr;
 };
 
 /// The KV cache of one head: coded rows of the tokens it keeps, in slots, and its compensation slots.
@@ -36,6 +40,9 @@ struct HeadCacheSpec {
 class HeadCache {
  public:
   HeadCache(const HeadCacheSpec& spec, AllocationCounter& counter);
+  /// A copy that goes its own way, under the same counter.
+  HeadCache(const HeadCache& other);
+  HeadCache(HeadCache&&) noexcept = default;
 
   /// Fills an empty cache with the prefix 0 .. tokens - 1 of exact rows (row t at keys + t·stride), less the
   /// planned tokens: each row is encoded, or folded from its exact value. Memory fits what is kept. scores:
@@ -49,8 +56,13 @@ class HeadCache {
   /// Drops tokens; folded ones join a compensation slot with their decoded values.
   void drop(const HeadPlan& plan);
 
-  /// Attention of the group's queries over all slots; scores and their order as in GroupOutput.
+  /// Attention of the group's queries over all slots; scores and their order as in GroupOutput. With a
+  /// rotation each key stands at its rank by position among what is held, and the query at the last rank.
   void attend(const GroupQuery& query, const GroupOutput& output) const;
+
+  /// The same over some slots only (ascending, at least one); the others' scores are -infinity. Rows are
+  /// gathered, decoded. Never with a rotation.
+  void attend_to(std::span<const int32_t> slots, const GroupQuery& query, const GroupOutput& output) const;
 
   /// Adds to the accumulated scores, [tokens()] in slot order.
   void add_scores(std::span<const float> added);
@@ -69,7 +81,7 @@ class HeadCache {
   std::span<const float> compensation_key() const;
   std::span<const float> compensation_value() const;
   float compensation_bias() const;
-  /// Decoded rows of all slots, [tokens(), head_size] each.
+  /// Decoded rows of all slots, [tokens(), head_size] each; with a rotation, keys as before RoPE.
   void read_all(float* keys, float* values) const;
   /// Whether what a row reads back as can change as later tokens arrive.
   bool ages() const { return keys_->ages() || values_->ages(); }
@@ -85,6 +97,12 @@ class HeadCache {
   void reserve_slots(int slots);
   void store_positions();
   void fold(int position, const float* key, const float* value);
+  /// The key as the store holds it: itself, or turned back to before RoPE in `buffer`.
+  const float* stored_key(int position, const float* key, std::vector<float>& buffer) const;
+  /// [tokens()] rank of each slot by position.
+  std::vector<int32_t> ranks() const;
+  /// Attention over rows that kernels can read, and the compensation slots.
+  void attend_rows(HeadView head, const GroupQuery& query, const GroupOutput& output) const;
   int slot_of(int32_t position) const;
   void remove_slot(int slot);
   bool keeps_order() const { return keys_->needs_order() || values_->needs_order(); }

@@ -3,17 +3,24 @@
 #include <algorithm>
 #include <cmath>
 
+#include "policies/cache/chunked_prefix.hpp"
+
 namespace razorscope {
 
 PolicyRun::PolicyRun(const Policy& policy, const SelectionContext& context)
-    : policy_(policy), shape_(context.shape) {
+    : policy_(policy),
+      sharing_(policy.caches_query_heads() ? context.shape.group_size() : 1),
+      shape_(context.shape) {
+  shape_.kv_heads *= sharing_;
   for (const bool keys : {true, false}) {
     for (const bool is_protected : {false, true}) {
       const CodecChoice& choice = policy.codec_of(keys, is_protected);
       codecs_.push_back(find_codec("policy", choice.name).make(choice.variants, choice.values));
     }
   }
-  SelectionContext with_codec = context;
+  SelectionContext with_codec = {.shape = shape_, .prefix = context.prefix};
+  with_codec.probe = context.probe;
+  with_codec.bounds = context.bounds;
   const auto bytes_per_token = [&](bool is_protected) {
     const double bits = codec(true, is_protected)->bits_per_element(shape_.head_size) +
                         codec(false, is_protected)->bits_per_element(shape_.head_size);
@@ -22,6 +29,8 @@ PolicyRun::PolicyRun(const Policy& policy, const SelectionContext& context)
   with_codec.bytes_per_token = bytes_per_token(false);
   with_codec.protected_bytes_per_token = bytes_per_token(true);
   selection_ = policy.make_selection(with_codec);
+  if (selection_->slot_positions())
+    rotation_ = std::make_unique<const SlotRotation>(shape_.rope, shape_.head_size);
 }
 
 HeadCacheSpec PolicyRun::head_spec(int layer, int kv_head) const {
@@ -31,7 +40,8 @@ HeadCacheSpec PolicyRun::head_spec(int layer, int kv_head) const {
   spec.key_codec = codec(true, is_protected);
   spec.value_codec = codec(false, is_protected);
   spec.compensation = selection_->compensation();
-  spec.keeps_scores = selection_->needs().accumulate;
+  spec.keeps_scores = keeps_scores();
+  spec.rotation = rotation_.get();
   if (!shape_.alibi_slopes.empty()) {
     spec.slope = shape_.alibi_slopes[static_cast<size_t>(kv_head * shape_.group_size())];
   }
@@ -70,15 +80,19 @@ LayerView LayerCache::view(int tokens) const {
   return view;
 }
 
-LayerPlan LayerCache::compress(const PrefixView& prefix, int tokens) {
+LayerPlan LayerCache::compress(const PrefixView& of_model, int tokens) {
+  PrefixView prefix = of_model;
+  prefix.keys.sharing = prefix.values.sharing = run_->sharing();
   LayerView now = view(tokens);
   now.prefix = &prefix;
-  LayerPlan plan = run_->selection().plan(now);
-  const bool accumulates = run_->selection().needs().accumulate;
+  const Selection& selection = run_->selection();
+  LayerPlan plan = selection.when() == When::every_chunk
+                       ? plan_in_chunks(selection, run_->shape(), layer_, prefix, tokens)
+                       : selection.plan(now);
   for (size_t h = 0; h < heads_.size(); ++h) {
     const int head = static_cast<int>(h);
     const std::vector<float> scores =
-        accumulates ? run_->selection().initial_scores(now, head) : std::vector<float>();
+        run_->keeps_scores() ? selection.initial_scores(now, head) : std::vector<float>();
     heads_[h].compress(prefix.keys.row(0, head), prefix.values.row(0, head), prefix.keys.token_stride, tokens,
                        plan[h], scores);
   }
@@ -87,21 +101,42 @@ LayerPlan LayerCache::compress(const PrefixView& prefix, int tokens) {
 
 void LayerCache::append(int position, const float* k, const float* v) {
   const auto d = static_cast<size_t>(run_->shape().head_size);
-  for (size_t h = 0; h < heads_.size(); ++h) heads_[h].append(position, k + h * d, v + h * d);
+  for (size_t h = 0; h < heads_.size(); ++h) {
+    const size_t row = h / static_cast<size_t>(run_->sharing()) * d;
+    heads_[h].append(position, k + row, v + row);
+  }
 }
 
-void LayerCache::attend(int kv_head, const GroupQuery& query, const GroupOutput& output) {
+void LayerCache::attend_to_what_is_read(int kv_head, const GroupQuery& query, const GroupOutput& output,
+                                        std::span<const double> exact_weights) const {
+  const Selection& selection = run_->selection();
+  const HeadCache& head = heads_[static_cast<size_t>(kv_head)];
+  if (selection.reads_all()) {
+    head.attend(query, output);
+    return;
+  }
+  const std::vector<int32_t> slots =
+      selection.slots_read({layer_, kv_head, query.position, head.tokens(), head.positions(), exact_weights});
+  if (static_cast<int>(slots.size()) == head.tokens()) {
+    head.attend(query, output);
+  } else {
+    head.attend_to(slots, query, output);
+  }
+}
+
+void LayerCache::attend(int kv_head, const GroupQuery& query, const GroupOutput& output,
+                        std::span<const double> exact_weights) {
   const Needs needs = run_->selection().needs();
   const HeadCache& head = heads_[static_cast<size_t>(kv_head)];
-  if (!needs.step_weights && !needs.accumulate) {
-    head.attend(query, output);
+  if (run_->selection().when() != When::every_step || (!needs.step_weights && !needs.accumulate)) {
+    attend_to_what_is_read(kv_head, query, output, exact_weights);
     return;
   }
   const auto entries = static_cast<size_t>(head.entries());
   std::vector<float>& weights = weights_[static_cast<size_t>(kv_head)];
   weights.resize(static_cast<size_t>(query.group) * entries);
   std::vector<float> log_sums(static_cast<size_t>(query.group));
-  head.attend(query, {output.out, weights.data(), log_sums.data()});
+  attend_to_what_is_read(kv_head, query, {output.out, weights.data(), log_sums.data()}, exact_weights);
   if (output.scores != nullptr) std::copy(weights.begin(), weights.end(), output.scores);
   if (output.log_sum != nullptr) std::copy(log_sums.begin(), log_sums.end(), output.log_sum);
   for (size_t i = 0; i < weights.size(); ++i) weights[i] = std::exp(weights[i] - log_sums[i / entries]);

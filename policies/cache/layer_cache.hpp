@@ -16,8 +16,17 @@ class PolicyRun {
 
   const Policy& policy() const { return policy_; }
   const Selection& selection() const { return *selection_; }
+  /// As the caches see it: the model's, or one with as many KV heads as query heads, where each query head
+  /// has a cache of its own.
   const Shape& shape() const { return shape_; }
+  /// Caches that hold rows of the same KV head: 1, or the model's group size where query heads have their
+  /// own.
+  int sharing() const { return sharing_; }
   HeadCacheSpec head_spec(int layer, int kv_head) const;
+  /// Whether caches keep accumulated scores while decoding.
+  bool keeps_scores() const {
+    return selection_->when() == When::every_step && selection_->needs().accumulate;
+  }
 
   /// Physical bytes of all caches right after the prefix is compressed: from Selection::kept_counts, else
   /// from the plan, for selections whose plans need no observation.
@@ -29,8 +38,10 @@ class PolicyRun {
   }
 
   Policy policy_;
+  int sharing_;
   Shape shape_;
   std::unique_ptr<const Selection> selection_;
+  std::unique_ptr<const SlotRotation> rotation_;  // where the selection asks for slot positions
   std::vector<std::unique_ptr<const Codec>>
       codecs_;  // keys of others, of protected; values of others, of protected
 };
@@ -46,11 +57,13 @@ class LayerCache {
   /// Returns what was planned.
   LayerPlan compress(const PrefixView& prefix, int tokens);
 
-  /// Adds a token; k, v: [kv_heads, head_size].
+  /// Adds a token; k, v: [the model's kv_heads, head_size].
   void append(int position, const float* k, const float* v);
 
-  /// Attention of one KV head's group. May run for different heads on different threads.
-  void attend(int kv_head, const GroupQuery& query, const GroupOutput& output);
+  /// Attention of one KV head's group; slots that the selection lets the query not read get the score
+  /// -infinity. exact_weights: see QueryView. May run for different heads on different threads.
+  void attend(int kv_head, const GroupQuery& query, const GroupOutput& output,
+              std::span<const double> exact_weights = {});
 
   /// Under every_step: plans and drops after the token at `position` was attended. Returns what was planned
   /// (empty heads otherwise).
@@ -62,6 +75,8 @@ class LayerCache {
 
  private:
   LayerView view(int tokens) const;
+  void attend_to_what_is_read(int kv_head, const GroupQuery& query, const GroupOutput& output,
+                              std::span<const double> exact_weights) const;
   void accumulate_scores();
 
   const PolicyRun* run_;

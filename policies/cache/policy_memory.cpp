@@ -40,17 +40,19 @@ HeadRows PrefixQueries::rows(int layer) const {
   return {queries.data(), queries.columns, static_cast<size_t>(shape_.head_size)};
 }
 
-PolicyMemory::PolicyMemory(const PolicyRun& run) : run_(run) {
+PolicyMemory::PolicyMemory(const PolicyRun& run)
+    : run_(run), counter_(std::make_shared<AllocationCounter>()) {
   layers_.reserve(static_cast<size_t>(run.shape().layers));
 }
 
 void PolicyMemory::compress_layer(const PrefixView& prefix, int tokens) {
-  layers_.emplace_back(run_, static_cast<int>(layers_.size()), counter_);
+  layers_.emplace_back(run_, static_cast<int>(layers_.size()), *counter_);
   layers_.back().compress(prefix, tokens);
 }
 
 bool PolicyMemory::decides_later() const {
-  if (run_.selection().when() != When::after_prefill) return true;
+  const Selection& selection = run_.selection();
+  if (selection.when() == When::every_step || selection.slot_positions()) return true;
   for (const LayerCache& layer : layers_) {
     for (int h = 0; h < layer.heads(); ++h) {
       const HeadCache& head = layer.head(h);

@@ -31,7 +31,9 @@ class PrefixQueries {
 class PolicyMemory final : public AttentionMemory {
  public:
   explicit PolicyMemory(const PolicyRun& run);
-  PolicyMemory(const PolicyMemory&) = delete;
+  /// A copy that goes its own way: another continuation of the same compressed context. Under the same
+  /// counter, which lives as long as any of them.
+  PolicyMemory(const PolicyMemory&) = default;
   PolicyMemory& operator=(const PolicyMemory&) = delete;
 
   void compress_layer(const PrefixView& prefix, int tokens);
@@ -41,7 +43,7 @@ class PolicyMemory final : public AttentionMemory {
   void prefill(int layer, const QueriesKeysValues& block, float* out) override;
   void step(int layer, const QueriesKeysValues& token, float* out) override;
 
-  /// Whether later tokens change what earlier ones read back as, or what is kept.
+  /// Whether later tokens change what earlier ones read back as or where they stand, or what is kept.
   bool decides_later() const;
   ByteLedger ledger() const;
   /// Bytes that attention of the next token reads: codes, scales, residuals, compensation slots.
@@ -49,7 +51,7 @@ class PolicyMemory final : public AttentionMemory {
 
  private:
   const PolicyRun& run_;
-  AllocationCounter counter_;
+  std::shared_ptr<AllocationCounter> counter_;
   std::vector<LayerCache> layers_;
 };
 

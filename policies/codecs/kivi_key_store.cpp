@@ -36,6 +36,8 @@ class KiviKeyStore final : public RowStore {
         marks_(sizeof(uint32_t), counter),
         residual_(head_size, counter) {}
 
+  std::unique_ptr<RowStore> clone() const override { return std::make_unique<KiviKeyStore>(*this); }
+
   void reserve(int prefix_rows) override {
     prefix_coded_ = options_.coded_in_prefix(prefix_rows);
     groups_.reserve(prefix_coded_ / group_size);

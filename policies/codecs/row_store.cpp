@@ -30,6 +30,8 @@ class FormatStore final : public RowStore {
     if (has_head_scale(format)) *head_scale_.as<float>() = 1.0F;
   }
 
+  std::unique_ptr<RowStore> clone() const override { return std::make_unique<FormatStore>(*this); }
+
   void reserve(int prefix_rows) override {
     prefix_coded_ = coded_in_prefix(options_, prefix_rows);
     coded_.reserve(prefix_coded_);

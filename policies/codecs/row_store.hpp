@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <optional>
 
 #include "policies/kernels/attend.hpp"
@@ -40,6 +41,8 @@ inline double effective_bits(const RowBytes& keys, const RowBytes& values, int r
 class RowStore {
  public:
   virtual ~RowStore() = default;
+  /// A copy that goes its own way, under the same counter.
+  virtual std::unique_ptr<RowStore> clone() const = 0;
   virtual void reserve(int prefix_rows) = 0;
   virtual bool wants_calibration() const { return false; }
   virtual void calibrate(const float* /*row*/) {}

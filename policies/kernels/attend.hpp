@@ -55,4 +55,11 @@ void attend_group(const HeadView& head, const GroupQuery& query, const GroupOutp
 /// the query's own position cancels. By the active target.
 void softmax_row(float* row, size_t count, float slope);
 
+struct LogSumExp {
+  float largest = 0.0F;  // of the row
+  double log_sum = 0.0;  // ln Σ exp
+};
+/// Of a row of logits, count >= 1. By the active target.
+LogSumExp log_sum_exp(const float* row, size_t count);
+
 }  // namespace razorscope

@@ -92,10 +92,18 @@ void softmax_row_scalar(float* row, size_t count, float slope) {
   for (size_t j = 0; j < count; ++j) row[j] = static_cast<float>(weights[j] / total);
 }
 
+LogSumExp log_sum_exp_scalar(const float* row, size_t count) {
+  const float largest = *std::max_element(row, row + count);
+  double sum = 0.0;
+  for (size_t j = 0; j < count; ++j) sum += std::exp(double{row[j]} - double{largest});
+  return {largest, double{largest} + std::log(sum)};
+}
+
 }  // namespace
 
 const KernelTable& scalar_kernels() {
-  static const KernelTable table = {Target::scalar, attend_group_scalar, softmax_row_scalar};
+  static const KernelTable table = {Target::scalar, attend_group_scalar, softmax_row_scalar,
+                                    log_sum_exp_scalar};
   return table;
 }
 

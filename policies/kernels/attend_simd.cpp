@@ -279,6 +279,17 @@ void attend_group_simd(const HeadView& head, const GroupQuery& query, const Grou
   }
 }
 
+float largest_of(const float* row, size_t count) {
+  const FloatTag tag;
+  const size_t lanes = hn::Lanes(tag);
+  size_t j = 0;
+  FloatVector largest = hn::Set(tag, -std::numeric_limits<float>::infinity());
+  for (; j + lanes <= count; j += lanes) largest = hn::Max(largest, hn::LoadU(tag, row + j));
+  float most = hn::GetLane(hn::MaxOfLanes(tag, largest));
+  for (; j < count; ++j) most = std::max(most, row[j]);
+  return most;
+}
+
 void softmax_row_simd(float* row, size_t count, float slope) {
   const FloatTag tag;
   const size_t lanes = hn::Lanes(tag);
@@ -286,23 +297,32 @@ void softmax_row_simd(float* row, size_t count, float slope) {
     // Distances to the newest token: small where weights are large, so that f32 keeps them exact there.
     for (size_t j = 0; j < count; ++j) row[j] -= slope * static_cast<float>(count - 1 - j);
   }
-  size_t j = 0;
-  FloatVector largest = hn::Set(tag, -std::numeric_limits<float>::infinity());
-  for (; j + lanes <= count; j += lanes) largest = hn::Max(largest, hn::LoadU(tag, row + j));
-  float most = hn::GetLane(hn::MaxOfLanes(tag, largest));
-  for (; j < count; ++j) most = std::max(most, row[j]);
-  const float inverse = 1.0F / exponentials(row, count, most);
+  const float inverse = 1.0F / exponentials(row, count, largest_of(row, count));
   const FloatVector factor = hn::Set(tag, inverse);
-  for (j = 0; j + lanes <= count; j += lanes)
-    hn::StoreU(hn::Mul(hn::LoadU(tag, row + j), factor), tag, row + j);
+  size_t j = 0;
+  for (; j + lanes <= count; j += lanes) hn::StoreU(hn::Mul(hn::LoadU(tag, row + j), factor), tag, row + j);
   for (; j < count; ++j) row[j] *= inverse;
+}
+
+LogSumExp log_sum_exp_simd(const float* row, size_t count) {
+  // Sums of short pieces in f32, of the pieces in double: a vocabulary is long.
+  constexpr size_t piece = 1024;
+  std::array<float, piece> weights;
+  const float largest = largest_of(row, count);
+  double sum = 0.0;
+  for (size_t begin = 0; begin < count; begin += piece) {
+    const size_t length = std::min(piece, count - begin);
+    std::copy_n(row + begin, length, weights.data());
+    sum += static_cast<double>(exponentials(weights.data(), length, largest));
+  }
+  return {largest, static_cast<double>(largest) + std::log(sum)};
 }
 
 }  // namespace
 
 const KernelTable& kernels() {
   static const KernelTable table = {HWY_TARGET == HWY_AVX3 ? Target::avx512 : Target::avx2, attend_group_simd,
-                                    softmax_row_simd};
+                                    softmax_row_simd, log_sum_exp_simd};
   return table;
 }
 

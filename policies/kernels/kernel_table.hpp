@@ -10,6 +10,7 @@ struct KernelTable {
   Target target;
   void (*attend_group)(const HeadView&, const GroupQuery&, const GroupOutput&);
   void (*softmax_row)(float* row, size_t count, float slope);
+  LogSumExp (*log_sum_exp)(const float* row, size_t count);
 };
 
 const KernelTable& scalar_kernels();

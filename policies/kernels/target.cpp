@@ -79,4 +79,6 @@ void attend_group(const HeadView& head, const GroupQuery& query, const GroupOutp
 
 void softmax_row(float* row, size_t count, float slope) { active_kernels().softmax_row(row, count, slope); }
 
+LogSumExp log_sum_exp(const float* row, size_t count) { return active_kernels().log_sum_exp(row, count); }
+
 }  // namespace razorscope

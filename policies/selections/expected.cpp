@@ -129,7 +129,7 @@ SelectionEntry expected_selection() {
        .help = "added to the expected weight before the value's norm counts",
        .lowest = 0.0,
        .highest = 1.0},
-      group_aggregate_parameter("mean"),
+      group_aggregate_parameter("mean", true),
   };
   entry.size_parameter = "budget";
   entry.make = [](const std::string&, const ParameterValues& values, const SelectionContext& context) {

@@ -6,13 +6,14 @@
 namespace razorscope {
 namespace {
 
-class H2o final : public Selection {
+class H2o : public Selection {
  public:
   H2o(const HeavyHitters& hitters, When when, int kv_heads)
       : hitters_(hitters), when_(when), kv_heads_(static_cast<size_t>(kv_heads)) {}
 
   When when() const override { return when_; }
   Needs needs() const override {
+    if (when_ == When::every_chunk) return {.rows = true, .accumulate = true};
     return {.column_queries = Needs::all_queries, .accumulate = when_ == When::every_step};
   }
   LayerPlan plan(const LayerView& view) const override {
@@ -30,10 +31,34 @@ class H2o final : public Selection {
     return std::vector<int>(kv_heads_, std::min(prefix, hitters_.size()));
   }
 
+ protected:
+  const HeavyHitters& hitters() const { return hitters_; }
+
  private:
   HeavyHitters hitters_;
   When when_;
   size_t kv_heads_;
+};
+
+/// As the authors' generation script. After a step over n tokens it makes the next step's mask, of n + 1
+/// columns: the last `recent` of them are visible (the token to come among them), and the `heavy` best of
+/// columns 0 .. n - 1 - recent. Column n - recent is neither, so that the token that leaves the window is
+/// invisible to one query (and gains nothing from it), though its accumulated score is kept: in the step
+/// after it is a candidate as any other. So this holds what h2o/paper would hold, and each query reads all
+/// but that one token. Nothing is masked while n <= heavy + recent.
+class H2oMask final : public H2o {
+ public:
+  H2oMask(const HeavyHitters& hitters, int kv_heads) : H2o(hitters, When::every_step, kv_heads) {}
+  bool reads_all() const override { return false; }
+  std::vector<int32_t> slots_read(const QueryView& view) const override {
+    const bool masked = view.position > hitters().size();
+    const int invisible = masked ? view.position - hitters().recent : -1;
+    std::vector<int32_t> slots;
+    for (int slot = 0; slot < view.slots; ++slot) {
+      if (view.position_of(slot) != invisible) slots.push_back(slot);
+    }
+    return slots;
+  }
 };
 
 /// Heavy hitters of the whole matrix, queries after the prefix included: what the authors' accuracy script
@@ -80,26 +105,31 @@ std::unique_ptr<const Selection> make_h2o(const std::string& variant, const Para
   }
   if (variant == "oracle")
     return std::make_unique<H2oOracle>(hitters.heavy, hitters.recent, hitters.aggregate, context.shape);
+  if (variant == "mask") return std::make_unique<H2oMask>(hitters, context.shape.kv_heads);
   return std::make_unique<H2o>(hitters, when_of(values), context.shape.kv_heads);
 }
 
 }  // namespace
 
 SelectionEntry h2o_selection() {
-  Parameter when = when_parameter("every-step");
+  Parameter when = when_parameter("every-step", true);
   when.variants = {"paper", "flexgen"};
   SelectionEntry entry;
   entry.name = "h2o";
-  entry.variants = {"paper", "flexgen", "oracle"};
+  entry.variants = {"paper", "flexgen", "mask", "oracle"};
   entry.help = "heavy hitters by accumulated attention, and the latest tokens";
   entry.source =
       "Zhang et al., H2O: Heavy-Hitter Oracle for Efficient Generative Inference of Large Language Models, "
       "NeurIPS 2023 (arXiv "
       "2306.14048). paper: heavy and recent as given; flexgen: recent = heavy - 1, as in the authors' "
-      "FlexGen code; oracle: the "
+      "FlexGen code; mask: as the authors' generation script, after each step: the token that leaves the "
+      "window "
+      "is invisible to one query and then competes as a heavy hitter with the score it had (an off-by-one "
+      "that the published results carry); the script masks what it evicts, here it is freed; oracle: the "
       "columns of queries to come count too, which no deployed cache can know: an upper bound, in replay "
       "only. Heavy hitters "
-      "come from the tokens that are not recent. Published per query head; here per KV head, by group_agg.";
+      "come from the tokens that are not recent. Published per query head (group_agg=query-head); by default "
+      "per KV head.";
   entry.parameters = {
       {.name = "budget",
        .kind = ParameterKind::budget,
@@ -109,20 +139,20 @@ SelectionEntry h2o_selection() {
       {.name = "budget",
        .kind = ParameterKind::budget,
        .help = "tokens in all, instead of heavy and recent: half of each",
-       .variants = {"paper", "oracle"}},
+       .variants = {"paper", "mask", "oracle"}},
       {.name = "heavy",
        .kind = ParameterKind::budget,
        .fallback = "0.1",
        .help = "tokens with the highest accumulated attention",
-       .variants = {"paper", "oracle"},
+       .variants = {"paper", "mask", "oracle"},
        .excluded_by = "budget"},
       {.name = "recent",
        .kind = ParameterKind::budget,
        .fallback = "0.1",
        .help = "latest tokens",
-       .variants = {"paper", "oracle"},
+       .variants = {"paper", "mask", "oracle"},
        .excluded_by = "budget"},
-      group_aggregate_parameter("sum"),
+      group_aggregate_parameter("sum", true),
       when,
   };
   entry.size_parameter = "budget";

@@ -54,16 +54,22 @@ HeadPlan drop_all_but(const LayerView& view, size_t kv_head, std::span<const int
   return plan;
 }
 
-Parameter group_aggregate_parameter(std::string fallback) {
-  return {.name = "group_agg",
-          .kind = ParameterKind::choice,
-          .fallback = std::move(fallback),
-          .help = "how the scores of the query heads that share a KV head become one",
-          .choices = {"mean", "max", "sum"}};
+Parameter group_aggregate_parameter(std::string fallback, bool query_head) {
+  Parameter parameter = {.name = "group_agg",
+                         .kind = ParameterKind::choice,
+                         .fallback = std::move(fallback),
+                         .help = "how the scores of the query heads that share a KV head become one",
+                         .choices = {"mean", "max", "sum"}};
+  if (query_head) {
+    parameter.help +=
+        "; query-head: a cache for each query head instead, as published: group size times the memory";
+    parameter.choices.emplace_back("query-head");
+  }
+  return parameter;
 }
 
 GroupAggregate group_aggregate_of(const ParameterValues& values) {
-  const std::string& name = values.text("group_agg");
+  const std::string& name = values.text("group_agg");  // of a group of one, all are the same: query-head
   return name == "mean" ? GroupAggregate::mean : name == "max" ? GroupAggregate::max : GroupAggregate::sum;
 }
 

@@ -22,7 +22,10 @@ HeadPlan drop_all_but(const LayerView& view, size_t kv_head, std::span<const int
 
 /// How scores of the query heads of a group become one.
 enum class GroupAggregate { mean, max, sum };
-Parameter group_aggregate_parameter(std::string fallback);
+/// The parameter group_agg. With query_head it also offers that word: no group, but a cache for each query
+/// head, as published for models without groups. PolicyRun then shows the selection a shape with as many KV
+/// heads as query heads, so that selections need not know.
+Parameter group_aggregate_parameter(std::string fallback, bool query_head = false);
 GroupAggregate group_aggregate_of(const ParameterValues& values);
 
 /// A KV head's columns (PrefixView::columns or future_columns, [query_heads, tokens]) as one score a token.

@@ -226,8 +226,9 @@ SelectionEntry razor_selection() {
                               .highest = 64.0,
                               .variants = {"covariance"}});
   for (Parameter& parameter : razor_scope_parameters()) entry.parameters.push_back(std::move(parameter));
-  entry.parameters.push_back(when_parameter("every-step"));
+  entry.parameters.push_back(when_parameter("every-step", true));
   entry.size_parameter = "recent";
+  entry.unsized_variants = {{"scope", "its windows follow from the heads' ALiBi slopes"}};
   entry.protects_heads = true;
   entry.make = make_razor;
   return entry;

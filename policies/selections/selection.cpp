@@ -1,9 +1,11 @@
 #include "policies/selections/selection.hpp"
 
 #include <algorithm>
+#include <fmt/format.h>
 #include <numeric>
 
 #include "models/base/error.hpp"
+#include "models/language/transformer.hpp"
 
 namespace razorscope {
 
@@ -26,7 +28,7 @@ const SelectionEntry& find_selection(std::string_view where, std::string_view na
   throw InputError(where, unknown_name("selection", name, names));
 }
 
-Parameter when_parameter(std::string fallback) {
+Parameter when_parameter(std::string fallback, bool every_chunk) {
   Parameter when;
   when.name = "when";
   when.kind = ParameterKind::choice;
@@ -34,11 +36,20 @@ Parameter when_parameter(std::string fallback) {
   when.choices = {"after-prefill", "every-step"};
   when.help =
       "after-prefill: decide once, later tokens are all kept; every-step: also after each decoded token";
+  if (every_chunk) {
+    when.choices.emplace_back("every-chunk");
+    when.help += fmt::format(
+        "; every-chunk, in replay only: the prefix comes in chunks of {} tokens, with a decision at the end "
+        "of each and of the prefix, later tokens are all kept",
+        prefill_chunk);
+  }
   return when;
 }
 
 When when_of(const ParameterValues& values) {
-  return values.text("when") == "every-step" ? When::every_step : When::after_prefill;
+  const std::string& when = values.text("when");
+  if (when == "every-chunk") return When::every_chunk;
+  return when == "every-step" ? When::every_step : When::after_prefill;
 }
 
 std::vector<int32_t> held_between(const LayerView& view, size_t kv_head, int begin, int end) {

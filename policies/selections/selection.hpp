@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -17,7 +18,9 @@ namespace razorscope {
 /// When a selection is asked to plan (the parameter `when`).
 ///   after_prefill: once, at the end of the prefix; later tokens are all kept
 ///   every_step:    then also after each decoded token
-enum class When { after_prefill, every_step };
+///   every_chunk:   at the end of each chunk of the prefix (prefill_chunk tokens) and of the prefix; later
+///                  tokens are all kept. `plan` is then shown what it is shown after a step: no PrefixView.
+enum class When { after_prefill, every_step, every_chunk };
 
 /// How dropped tokens live on in a compensation slot (razor-attention, section 1.2).
 enum class Compensation {
@@ -54,8 +57,11 @@ struct HeadRows {
   const float* data = nullptr;
   size_t token_stride = 0;
   size_t head_stride = 0;
+  int sharing = 1;  // consecutive heads that have one row in common: the group, where each query head has its
+                    // own cache of its KV head's rows
   const float* row(int token, int head) const {
-    return data + static_cast<size_t>(token) * token_stride + static_cast<size_t>(head) * head_stride;
+    return data + static_cast<size_t>(token) * token_stride +
+           static_cast<size_t>(head / sharing) * head_stride;
   }
 };
 
@@ -67,7 +73,11 @@ struct Needs {
   bool step_weights = false;  // LayerView::weights after each step
   bool accumulate =
       false;  // LayerView::scores: the cache keeps one f32 a slot and adds each query's weight to it
-  bool future = false;  // PrefixView::future_columns: oracles, in replay only
+  bool future = false;         // PrefixView::future_columns: oracles, in replay only
+  bool exact_weights = false;  // QueryView::exact_weights: oracles, in replay only
+
+  /// Whether only a replay can show all of it.
+  bool replay_only() const { return future || exact_weights; }
 };
 
 /// The exact prefix of one layer, at the moment when it is compressed.
@@ -79,7 +89,7 @@ struct PrefixView {
   const double* future_columns = nullptr;  // [query_heads, tokens] the same, over queries after the prefix
 };
 
-/// What a selection may look at when it plans: one layer, now.
+/// What a selection may look at when it plans: one layer, now. At a chunk's end, the same as after a step.
 struct LayerView {
   int layer = 0;
   int tokens = 0;  // seen so far; the newest has position tokens - 1
@@ -91,6 +101,20 @@ struct LayerView {
   std::vector<std::span<const float>> weights = {};
   /// Where asked for: per KV head the accumulated score of each slot.
   std::vector<std::span<const float>> scores = {};
+};
+
+/// What a selection may look at before a query attends to one KV head, where queries do not read all that is
+/// held.
+struct QueryView {
+  int layer = 0;
+  int kv_head = 0;
+  int position = 0;                    // of the query, whose own token is held by now
+  int slots = 0;                       // tokens held
+  std::span<const int32_t> held = {};  // their positions, as in LayerView
+  /// Where asked for: [position + 1] softmax weights of uncompressed attention, summed over the group.
+  std::span<const double> exact_weights = {};
+
+  int32_t position_of(int slot) const { return held.empty() ? slot : held[static_cast<size_t>(slot)]; }
 };
 
 /// Decides which tokens a KV head keeps; the cache carries the plan out and accounts for it.
@@ -106,6 +130,10 @@ class Selection {
   virtual Needs needs() const { return {}; }
   virtual LayerPlan plan(const LayerView& view) const = 0;
   virtual CompensationSpec compensation() const { return {}; }
+  /// Whether every query reads all that its head holds; where not, which slots it reads (ascending, at least
+  /// one).
+  virtual bool reads_all() const { return true; }
+  virtual std::vector<int32_t> slots_read(const QueryView& /*view*/) const { return {}; }
   /// Initial accumulated scores of a KV head's tokens, [tokens]; asked for where needs().accumulate.
   virtual std::vector<float> initial_scores(const LayerView& /*view*/, int /*kv_head*/) const { return {}; }
   /// What one query adds to the accumulated score of a slot: weights of the group's query heads on it.
@@ -119,6 +147,9 @@ class Selection {
   virtual std::optional<std::vector<int>> kept_counts(int /*layer*/, int /*prefix*/) const {
     return std::nullopt;
   }
+  /// Whether keys are held before RoPE and stand at their slots' indices in each step, instead of at the
+  /// positions they were computed at.
+  virtual bool slot_positions() const { return false; }
   /// Whether the head is one that the selection found worth keeping whole (codec scopes `protected` and
   /// `others`).
   virtual bool is_protected(int /*layer*/, int /*kv_head*/) const { return false; }
@@ -152,7 +183,9 @@ struct SelectionEntry {
   std::string source;                 // where it was published, and where this deviates
   std::vector<Parameter> parameters;
   std::string size_parameter;  // the integer that the equal-bytes solver turns; "": its size is fixed
+  std::map<std::string, std::string> unsized_variants = {};  // variants that it cannot size, and why
   bool protects_heads = false;
+  bool unnamed_default = false;  // the default variant goes without saying in tables
   std::function<std::unique_ptr<const Selection>(const std::string& variant, const ParameterValues&,
                                                  const SelectionContext&)>
       make;
@@ -179,8 +212,9 @@ const std::vector<SelectionEntry>& selection_registry();
 /// InputError, with the nearest name, where there is no such selection.
 const SelectionEntry& find_selection(std::string_view where, std::string_view name);
 
-/// The parameter `when`, shared by selections; `fallback` is the selection's published default.
-Parameter when_parameter(std::string fallback);
+/// The parameter `when`, shared by selections; `fallback` is the selection's published default, every_chunk
+/// whether it can evict chunk by chunk.
+Parameter when_parameter(std::string fallback, bool every_chunk = false);
 When when_of(const ParameterValues& values);
 
 /// Positions that a head holds in [begin, end), ascending.

@@ -41,7 +41,8 @@ SelectionEntry snapkv_selection() {
   entry.source =
       "Li et al., SnapKV: LLM Knows What You are Looking for Before Generation, NeurIPS 2024 (arXiv "
       "2404.14469). The window "
-      "queries' softmax runs over all their keys. Published per query head; here per KV head, by group_agg.";
+      "queries' softmax runs over all their keys. Published per query head (group_agg=query-head); by "
+      "default per KV head.";
   entry.parameters = snapkv_parameters();
   entry.size_parameter = "budget";
   entry.make = [](const std::string&, const ParameterValues& values, const SelectionContext& context) {

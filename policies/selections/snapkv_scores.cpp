@@ -45,7 +45,7 @@ std::vector<Parameter> snapkv_parameters() {
        .fallback = "avg",
        .help = "pooling: average, or maximum (LongBench used max, 7)",
        .choices = {"avg", "max"}},
-      group_aggregate_parameter("mean"),
+      group_aggregate_parameter("mean", true),
   };
 }
 

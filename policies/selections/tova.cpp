@@ -14,7 +14,10 @@ class Tova final : public Selection {
         kv_heads_(static_cast<size_t>(shape.kv_heads)) {}
 
   When when() const override { return when_; }
-  Needs needs() const override { return {.column_queries = 1, .step_weights = when_ == When::every_step}; }
+  Needs needs() const override {
+    if (when_ == When::every_chunk) return {.rows = true, .step_weights = true};
+    return {.column_queries = 1, .step_weights = when_ == When::every_step};
+  }
 
   LayerPlan plan(const LayerView& view) const override {
     LayerPlan plan(view.held.size());
@@ -72,7 +75,7 @@ SelectionEntry tova_selection() {
       "Oren et al., Transformers are Multi-State RNNs, EMNLP 2024 (arXiv 2401.06104). Weights are averaged "
       "over all query heads "
       "of the layer; the latest token competes like any other.";
-  entry.parameters = {budget_parameter(), when_parameter("every-step")};
+  entry.parameters = {budget_parameter(), when_parameter("every-step", true)};
   entry.size_parameter = "budget";
   entry.make = [](const std::string&, const ParameterValues& values, const SelectionContext& context) {
     return std::make_unique<Tova>(budget_tokens(values, "budget", context), when_of(values), context.shape);

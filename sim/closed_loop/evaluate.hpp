@@ -7,11 +7,10 @@
 
 #include "models/base/progress.hpp"
 #include "models/language/transformer.hpp"
-#include "models/trace/head_scores.hpp"
-#include "models/trace/trace.hpp"
 #include "policies/cache/byte_ledger.hpp"
 #include "policies/policy.hpp"
 #include "sim/closed_loop/bootstrap.hpp"
+#include "sim/closed_loop/compressed_context.hpp"
 
 namespace razorscope {
 
@@ -23,9 +22,8 @@ struct EvaluationRequest {
   int prefix = 0;
   int steps = 0;
   std::vector<Policy> policies;
-  const HeadScores* probe = nullptr;         // for selections that protect heads
-  const ScoreBoundSource* bounds = nullptr;  // for razor/scope
-  uint64_t seed = 1;                         // of the bootstrap
+  ModelKnowledge knowledge;
+  uint64_t seed = 1;  // of the bootstrap
 };
 
 /// A mean over scored rows with its 95 % bootstrap interval (none where there is too little to resample).
@@ -43,7 +41,7 @@ struct EvaluationResult {
   ByteLedger compressed;  // right after the prefix, of the first text
   ByteLedger at_end;
   double bytes_read_per_step = 0.0;  // mean over steps and texts
-  bool token_by_token = false;       // it decides during decoding, so its steps could not run as one block
+  bool token_by_token = false;       // it decides during decoding, so its attention could not run in blocks
   double seconds = 0.0;  // of its forward passes; a batch's time is shared evenly by its sequences
 };
 
@@ -55,8 +53,9 @@ struct Evaluation {
 };
 
 /// Runs the model closed-loop under every policy: one exact prefill a text, forked; all policies that decide
-/// at the end of the prefix in one batch of blocks, the others in a batch token by token. InputError where
-/// texts are too short or a policy makes no sense here (oracles know the future only in replay).
+/// at the end of the prefix in one batch of blocks, the others in a batch whose attention goes token by
+/// token. InputError where texts are too short or a policy makes no sense here (oracles know the future only
+/// in replay).
 Evaluation evaluate(const Transformer& transformer, const EvaluationRequest& request, Progress& progress);
 
 }  // namespace razorscope

@@ -82,6 +82,11 @@ void ErrorAccumulator::add(const QueryBaseline& baseline, const QueryResult& res
   double kl = 0.0;
   for (int slot = 0; slot < cache.tokens(); ++slot) {
     const int position = positions.empty() ? slot : positions[static_cast<size_t>(slot)];
+    if (result.scores[slot] == -std::numeric_limits<float>::infinity()) {  // held, but not read
+      lost += baseline.weights[position];
+      largest = std::max<double>(largest, baseline.weights[position]);
+      continue;
+    }
     const float log_weight = result.scores[slot] - result.log_sum;
     kl += static_cast<double>(std::exp(log_weight)) *
           (static_cast<double>(log_weight) - baseline.log_weights[position]);

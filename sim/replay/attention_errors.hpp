@@ -37,7 +37,7 @@ struct QueryBaseline {
 struct QueryResult {
   const HeadCache* cache = nullptr;
   const float* out = nullptr;     // [head_size]
-  const float* scores = nullptr;  // [cache->entries()]
+  const float* scores = nullptr;  // [cache->entries()]; -infinity: held, but not read by this query
   float log_sum = 0.0F;
 };
 

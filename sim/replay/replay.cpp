@@ -5,23 +5,26 @@
 #include <cmath>
 #include <cstring>
 #include <fmt/format.h>
+#include <limits>
 #include <memory>
 #include <stdexcept>
 
 #include "models/base/error.hpp"
 #include "models/base/parallel.hpp"
 #include "models/language/linear.hpp"
+#include "models/language/transformer.hpp"
 #include "policies/cache/layer_cache.hpp"
 #include "policies/cache/prefix_observations.hpp"
 #include "sim/replay/attention_errors.hpp"
 #include "sim/replay/calibrated_bounds.hpp"
 #include "sim/replay/context.hpp"
+#include "sim/replay/least_lost.hpp"
 
 namespace razorscope {
 namespace {
 
 constexpr int steps_at_a_time =
-    32;  // bounds the baseline's memory: steps x query heads x tokens floats, twice
+    32;  // bounds the baseline's memory: steps x query heads x tokens floats, up to three times
 
 using Clock = std::chrono::steady_clock;
 
@@ -29,10 +32,12 @@ using Clock = std::chrono::steady_clock;
 struct Baseline {
   int first_step = 0;
   int steps = 0;
-  Matrix out;          // [steps, query_heads·head_size]
-  Matrix weights;      // [steps·query_heads, tokens] rows of softmax weights
-  Matrix log_weights;  // [steps·query_heads, tokens]
-  Matrix projected;    // [steps, hidden] out · W_Oᵀ; empty where W_O is unknown
+  Matrix out;               // [steps, query_heads·head_size]
+  Matrix weights;           // [steps·query_heads, tokens] rows of softmax weights
+  Matrix log_weights;       // [steps·query_heads, tokens]
+  Matrix least_lost;        // [steps·kv_heads, tokens + 1] see LeastLost
+  Matrix least_lost_apart;  // [steps·query_heads, tokens + 1] of each query head alone, where asked for
+  Matrix projected;         // [steps, hidden] out · W_Oᵀ; empty where W_O is unknown
 };
 
 GroupQuery group_query(const Shape& shape, const LayerTrace& inputs, int kv_head, int position) {
@@ -51,8 +56,8 @@ HeadRows head_rows(const Matrix& rows, const Shape& shape) {
   return {rows.data(), rows.columns, static_cast<size_t>(shape.head_size)};
 }
 
-Baseline compute_baseline(const Shape& shape, const LayerTrace& inputs, int prefix, int first_step,
-                          int steps) {
+Baseline compute_baseline(const Shape& shape, const LayerTrace& inputs, int prefix, int first_step, int steps,
+                          bool heads_apart) {
   Baseline baseline;
   baseline.first_step = first_step;
   baseline.steps = steps;
@@ -61,6 +66,8 @@ Baseline compute_baseline(const Shape& shape, const LayerTrace& inputs, int pref
   baseline.out = Matrix(static_cast<size_t>(steps), static_cast<size_t>(shape.query_width()));
   baseline.weights = Matrix(rows, tokens);
   baseline.log_weights = Matrix(rows, tokens);
+  baseline.least_lost = Matrix(static_cast<size_t>(steps) * static_cast<size_t>(shape.kv_heads), tokens + 1);
+  if (heads_apart) baseline.least_lost_apart = Matrix(rows, tokens + 1);
   const int group = shape.group_size();
   parallel_for(steps * shape.kv_heads, [&](int job) {
     const int step = job / shape.kv_heads;
@@ -88,6 +95,12 @@ Baseline compute_baseline(const Shape& shape, const LayerTrace& inputs, int pref
         weights[n] = std::exp(log_weights[n]);
       }
     }
+    const auto first_row = static_cast<size_t>(step * shape.query_heads + kv_head * group);
+    LeastLost least_lost;
+    least_lost.compute(baseline.weights.row(first_row), baseline.weights.columns, group, head.slots,
+                       baseline.least_lost.row(static_cast<size_t>(job)));
+    for (size_t row = first_row; heads_apart && row < first_row + static_cast<size_t>(group); ++row)
+      least_lost.compute(baseline.weights.row(row), 0, 1, head.slots, baseline.least_lost_apart.row(row));
   });
   if (!inputs.output_weight.empty()) {
     baseline.projected = Matrix(static_cast<size_t>(steps), inputs.output_weight.rows);
@@ -99,7 +112,8 @@ Baseline compute_baseline(const Shape& shape, const LayerTrace& inputs, int pref
 /// One policy on the trace: the result so far, and the state of the layer at hand.
 class PolicyReplay {
  public:
-  PolicyReplay(const Policy& policy, const SelectionContext& context) : run_(policy, context) {
+  PolicyReplay(const Policy& policy, const SelectionContext& context)
+      : model_(context.shape), run_(policy, context) {
     result_.policy = policy.name();
     result_.dropped_nothing = true;
     const Shape& shape = run_.shape();
@@ -110,6 +124,8 @@ class PolicyReplay {
   }
 
   const Selection& selection() const { return run_.selection(); }
+  /// Whether query heads have caches, and so a least loss, of their own.
+  bool heads_apart() const { return run_.sharing() > 1; }
 
   void begin_layer(int layer, const PrefixObservations& observations, int prefix, bool want_kept) {
     const Clock::time_point begin = Clock::now();
@@ -123,11 +139,13 @@ class PolicyReplay {
     fates_.assign(static_cast<size_t>(shape.kv_heads), {});
     errors_.assign(static_cast<size_t>(shape.query_heads), {});
     apply(cache_->compress(observations.view(run_.selection().needs()), prefix), prefix);
-    const size_t exact =
-        2 * static_cast<size_t>(prefix) * static_cast<size_t>(shape.kv_width()) * sizeof(float);
+    const bool in_chunks = run_.selection().when() == When::every_chunk;
+    const int exact_tokens = in_chunks ? std::min(prefix, prefill_chunk) : prefix;
+    const size_t exact_layers = in_chunks ? 1 : static_cast<size_t>(shape.layers - layer);
+    const size_t exact = exact_layers * 2 * static_cast<size_t>(exact_tokens) *
+                         static_cast<size_t>(model_.kv_width()) * sizeof(float);
     result_.compressed += cache_->ledger();
-    result_.peak_bytes = std::max(result_.peak_bytes, exact * static_cast<size_t>(shape.layers - layer) +
-                                                          result_.compressed.physical());
+    result_.peak_bytes = std::max(result_.peak_bytes, exact + result_.compressed.physical());
     if (want_kept) result_.kept.emplace_back();
     for (int h = 0; h < shape.kv_heads; ++h) {
       kept_tokens_ += cache_->head(h).tokens();
@@ -165,9 +183,8 @@ class PolicyReplay {
   void end_layer() {
     result_.at_end += cache_->ledger();
     cache_.reset();
-    const Shape& shape = run_.shape();
-    for (int h = 0; h < shape.query_heads; ++h) {
-      result_.heads.push_back(errors_[static_cast<size_t>(h)].errors(layer_, h / shape.group_size(), h));
+    for (int h = 0; h < model_.query_heads; ++h) {
+      result_.heads.push_back(errors_[static_cast<size_t>(h)].errors(layer_, h / model_.group_size(), h));
     }
   }
 
@@ -194,6 +211,8 @@ class PolicyReplay {
     result_.relative_error_max = errors.back();
     result_.lost_mass_mean /= count;
     result_.kl_mean /= count;
+    result_.regret_mean = result_.lost_mass_mean - least_lost_sum_ / queries_;
+    result_.read_tokens_mean = read_tokens_ / queries_;
     result_.kept_tokens_mean = kept_tokens_ / (static_cast<double>(shape.layers) * shape.kv_heads);
     if (output_errors_ > 0) result_.output_error_mean = output_error_sum_ / output_errors_;
     return std::move(result_);
@@ -217,7 +236,15 @@ class PolicyReplay {
     float* out =
         out_.row(static_cast<size_t>(step)) + static_cast<ptrdiff_t>(kv_head) * group * shape.head_size;
     cache_->attend(kv_head, group_query(shape, inputs, kv_head, position),
-                   {out, scores_.data(), log_sums_.data()});
+                   {out, scores_.data(), log_sums_.data()},
+                   exact_weights(baseline, step, kv_head, position + 1));
+    const int read = tokens_read(head);
+    if (read < head.tokens()) result_.dropped_nothing = false;
+    read_tokens_ += read;
+    const Matrix& least_lost = heads_apart() ? baseline.least_lost_apart : baseline.least_lost;
+    least_lost_sum_ +=
+        static_cast<double>(least_lost.row(static_cast<size_t>(step * shape.kv_heads + kv_head))[read]);
+    ++queries_;
     for (int g = 0; g < group; ++g) {
       const int query_head = kv_head * group + g;
       const auto row = static_cast<size_t>(step * shape.query_heads + query_head);
@@ -232,6 +259,26 @@ class PolicyReplay {
     }
   }
 
+  /// The group's summed weights under full+f32, where the selection is an oracle that knows them.
+  std::span<const double> exact_weights(const Baseline& baseline, int step, int kv_head, int tokens) {
+    if (!run_.selection().needs().exact_weights) return {};
+    const Shape& shape = run_.shape();
+    exact_weights_.assign(static_cast<size_t>(tokens), 0.0);
+    for (int g = 0; g < shape.group_size(); ++g) {
+      const int query_head = kv_head * shape.group_size() + g;
+      const float* row = baseline.weights.row(static_cast<size_t>(step * shape.query_heads + query_head));
+      for (size_t n = 0; n < exact_weights_.size(); ++n) exact_weights_[n] += static_cast<double>(row[n]);
+    }
+    return exact_weights_;
+  }
+
+  /// Of the query just attended; all query heads of a group read the same.
+  int tokens_read(const HeadCache& head) const {
+    if (run_.selection().reads_all()) return head.tokens();
+    return head.tokens() - static_cast<int>(std::count(scores_.begin(), scores_.begin() + head.tokens(),
+                                                       -std::numeric_limits<float>::infinity()));
+  }
+
   void apply(const LayerPlan& plan, int tokens) {
     for (size_t h = 0; h < plan.size(); ++h) {
       fates_[h].apply(plan[h], tokens);
@@ -243,6 +290,7 @@ class PolicyReplay {
     result_.seconds += std::chrono::duration<double>(Clock::now() - begin).count();
   }
 
+  const Shape& model_;
   PolicyRun run_;
   ReplayResult result_;
   AllocationCounter counter_;
@@ -253,7 +301,11 @@ class PolicyReplay {
   Matrix out_;                            // of the steps at hand
   std::vector<float> scores_;
   std::vector<float> log_sums_;
+  std::vector<double> exact_weights_;
   double kept_tokens_ = 0.0;
+  double read_tokens_ = 0.0;
+  double least_lost_sum_ = 0.0;
+  double queries_ = 0.0;  // of all KV heads
   double output_error_sum_ = 0.0;
   int output_errors_ = 0;
 };
@@ -287,6 +339,8 @@ std::vector<ReplayResult> replay(const Trace& trace, const ReplayRequest& reques
     parallel_for(count, [&](int i) { task(*replays[static_cast<size_t>(i)]); });
   };
 
+  const bool heads_apart =
+      std::any_of(replays.begin(), replays.end(), [](const auto& policy) { return policy->heads_apart(); });
   progress.begin(fmt::format("replay of {} policies", count), shape.layers, "layers");
   for (int layer = 0; layer < shape.layers; ++layer) {
     const LayerTrace inputs = trace.layer(layer);
@@ -298,8 +352,8 @@ std::vector<ReplayResult> replay(const Trace& trace, const ReplayRequest& reques
       policy.begin_layer(layer, observations, request.prefix, request.want_kept);
     });
     for (int step = 0; step < request.steps; step += steps_at_a_time) {
-      const Baseline baseline = compute_baseline(shape, inputs, request.prefix, step,
-                                                 std::min(steps_at_a_time, request.steps - step));
+      const Baseline baseline = compute_baseline(
+          shape, inputs, request.prefix, step, std::min(steps_at_a_time, request.steps - step), heads_apart);
       each([&](PolicyReplay& policy) { policy.run_steps(inputs, baseline, request.prefix); });
       for (const auto& policy : replays) policy->add_output_error(inputs, baseline);
     }

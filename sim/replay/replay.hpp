@@ -34,19 +34,26 @@ struct ReplayResult {
   double lost_mass_max = 0.0;           // of a single query in any head
   double largest_dropped_weight = 0.0;  // of a single token in any head
   double kl_mean = 0.0;
+  /// lost_mass_mean above the least that any eviction could lose which holds as many tokens as this policy
+  /// lets each query read, in the mean over queries and KV heads (the best tokens for a query and its group,
+  /// chosen anew for each query: what oracle/topk reads).
+  double regret_mean = 0.0;
+  double read_tokens_mean = 0.0;  // that a query reads of a KV head, its own included
   std::optional<double>
       output_error_mean;  // after W_O, mean over queries and layers; where the trace has W_O
   ByteLedger compressed;  // right after the prefix was compressed
   ByteLedger at_end;      // after the last step
   /// Largest sum while layers are compressed one after another: exact f32 K and V of the layers to come, and
-  /// of the one at hand, plus the caches that are done.
+  /// of the one at hand, plus the caches that are done. Under every-chunk at most: one
+  /// layer's chunk, and all caches as large as they end.
   size_t peak_bytes = 0;
-  double kept_tokens_mean = 0.0;  // per KV head, right after compression
+  double kept_tokens_mean = 0.0;  // per cache (of a KV head, or of a query head), right after compression
   int protected_heads = 0;
-  bool dropped_nothing = false;  // neither the prefix nor any step lost a token
+  bool dropped_nothing = false;  // neither the prefix nor any step lost a token, and queries read them all
   std::vector<HeadErrors> heads;
   std::vector<std::vector<std::vector<int32_t>>>
-      kept;              // [layer][KV head] kept prefix positions, where asked for
+      kept;  // [layer][KV head, or query head under group_agg=query-head] kept prefix positions, where asked
+             // for
   double seconds = 0.0;  // thread time spent on this policy
 };
 

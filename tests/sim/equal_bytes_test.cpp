@@ -98,9 +98,10 @@ TEST_F(EqualBytesTest, TooFewBytesAreAnErrorThatNamesTheLeast) {
                      {"--equal-bytes", "window/original-positions", "takes at least", "recent=1", "100 B"});
 }
 
-TEST_F(EqualBytesTest, PoliciesOfFixedSizeAreErrorsThatSaySo) {
-  expect_input_error([&] { solve("full", 1 << 20); },
-                     {"--equal-bytes", "cannot size full+f16", "the size of full is fixed"});
+TEST_F(EqualBytesTest, PoliciesOfFixedSizeStayAsTheyAreWhereTheyFit) {
+  EXPECT_EQ(solve("full+q4_0", full_f16_bytes(trace_, prefix)).name(), Policy::parse("full+q4_0").name());
+  expect_input_error([&] { solve("full", 1 << 10); },
+                     {"--equal-bytes", "the size of full is fixed", "full+f16 takes 25.0 KiB", "1.0 KiB"});
 }
 
 }  // namespace

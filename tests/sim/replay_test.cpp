@@ -258,6 +258,19 @@ TEST_P(ReplayCaseTest, APolicyThatKeepsEverythingEqualsFullBitForBit) {
   }
 }
 
+TEST_P(ReplayCaseTest, SlotPositionsThatEqualThePositionsChangeNothingButRounding) {
+  if (GetParam()) GTEST_SKIP() << "an error under ALiBi";
+  const Trace trace = open(a_trace(false));
+  const ReplayResult same = run(trace, 50, 50, "window/slot-positions:recent=100+f32").front();
+  EXPECT_TRUE(same.dropped_nothing);
+  for (const HeadErrors& head : same.heads) EXPECT_LT(head.relative_error_max, 1e-5);
+  const ReplayResult moved = run(trace, 50, 50, "window/slot-positions:recent=10+f32").front();
+  const ReplayResult original = run(trace, 50, 50, "window:recent=10+f32").front();
+  EXPECT_EQ(moved.kept, original.kept);
+  EXPECT_EQ(moved.at_end.physical(), original.at_end.physical());
+  EXPECT_NE(moved.relative_error_mean, original.relative_error_mean);
+}
+
 TEST_P(ReplayCaseTest, GivesTheSameBitsForOneAndTwoThreads) {
   const bool alibi = GetParam();
   const PlainTrace plain({.layers = 2,

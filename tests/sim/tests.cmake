@@ -1,7 +1,12 @@
 razorscope_tests(sim
   equal_bytes_test.cpp
+  every_chunk_test.cpp
+  h2o_mask_test.cpp
   one_thread.cpp
   probe_test.cpp
+  product_test.cpp
+  query_head_test.cpp
+  regret_test.cpp
   replay_test.cpp
   scope_test.cpp
 )

@@ -102,7 +102,7 @@ TEST(StoreMigrationTest, KeepsEveryRowOfAnOldFile) {
   EXPECT_EQ(store.provenance_of_runs().size(), 3U);
   EXPECT_EQ(store.head_ranking().size(), 1U);
   EXPECT_EQ(ask(path, "SELECT seed FROM runs WHERE id = 2"), -1);
-  EXPECT_EQ(ask(path, "SELECT count(*) FROM replay_results WHERE regret_mean IS NULL"), 3);
+  EXPECT_EQ(ask(path, "SELECT count(*) FROM replay_results WHERE regret_mean IS NULL AND read_tokens_mean IS NULL"), 3);
 }
 
 TEST(StoreMigrationTest, LeavesTablesThatReferToEachOther) {

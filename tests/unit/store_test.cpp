@@ -511,6 +511,7 @@ TEST(PolicyLabelTest, LeavesOutDefaults) {
   const auto label = [](const std::string& policy) { return policy_label(Policy::parse(policy).name()); };
   EXPECT_EQ(label("full"), "full+f16");
   EXPECT_EQ(label("window"), "window+f16");
+  EXPECT_EQ(label("window/slot-positions"), "window/slot-positions+f16");
   EXPECT_EQ(label("window:recent=508+f32"), "window:recent=508+f32");
   EXPECT_EQ(label("razor:sinks=4,recent=252"), "razor/weighted:recent=252+f16");
   EXPECT_EQ(label("razor:choose=bytes,budget=0.25"), "razor/weighted:choose=bytes+f16");

@@ -4,6 +4,7 @@ razorscope_tests(unit
   policy_test.cpp
   retrieval_heads_test.cpp
   selection_test.cpp
+  slot_positions_test.cpp
   error_test.cpp
   gguf_test.cpp
   safetensors_test.cpp

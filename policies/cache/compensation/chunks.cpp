@@ -19,6 +19,8 @@ class ChunkSlots final : public CompensationSlots {
   ChunkSlots(int slots, int head_size, AllocationCounter& counter)
       : slots_(slots), rows_(head_size, counter) {}
 
+  std::unique_ptr<CompensationSlots> clone() const override { return std::make_unique<ChunkSlots>(*this); }
+
   void begin(int prefix_folds) override { prefix_folds_ = prefix_folds; }
 
   void fold(int position, const float* key, const float* value) override {

@@ -35,6 +35,8 @@ class ClusterSlots final : public CompensationSlots {
   ClusterSlots(int slots, int head_size, AllocationCounter& counter)
       : slots_(slots), rows_(head_size, counter) {}
 
+  std::unique_ptr<CompensationSlots> clone() const override { return std::make_unique<ClusterSlots>(*this); }
+
   void fold(int position, const float* key, const float* value) override {
     if (rows_.empty()) rows_.allocate(cluster_layout(slots_));
     float distance = 0.0F;

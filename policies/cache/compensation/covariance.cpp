@@ -51,7 +51,11 @@ class CovarianceSlot final : public CompensationSlots {
   CovarianceSlot(int rank, int head_size, AllocationCounter& counter)
       : rank_(std::min(rank, head_size)), rows_(head_size, counter) {}
 
-  void begin(int /*prefix_folds*/) override { moments_ = std::make_unique<CrossMoments>(rows_.head_size()); }
+  std::unique_ptr<CompensationSlots> clone() const override {
+    return std::make_unique<CovarianceSlot>(*this);
+  }
+
+  void begin(int /*prefix_folds*/) override { moments_.emplace(rows_.head_size()); }
 
   void fold(int /*position*/, const float* key, const float* value) override {
     if (rows_.empty()) rows_.allocate(covariance_layout(rank_, rows_.head_size()));
@@ -116,7 +120,7 @@ class CovarianceSlot final : public CompensationSlots {
   int rank_;
   int64_t folded_ = 0;
   SlotRows rows_;
-  std::unique_ptr<CrossMoments> moments_;  // of the prefix, while it is folded
+  std::optional<CrossMoments> moments_;  // of the prefix, while it is folded
 };
 
 }  // namespace

@@ -14,6 +14,8 @@ class MeanSlot final : public CompensationSlots {
   MeanSlot(bool weighted, double slope, int head_size, AllocationCounter& counter)
       : weighted_(weighted), slope_(slope), rows_(head_size, counter) {}
 
+  std::unique_ptr<CompensationSlots> clone() const override { return std::make_unique<MeanSlot>(*this); }
+
   void fold(int position, const float* key, const float* value) override {
     if (rows_.empty()) rows_.allocate(mean_layout());
     const double log_of_token = slope_ * position;

@@ -14,6 +14,8 @@ class VarianceSlot final : public CompensationSlots {
  public:
   VarianceSlot(int head_size, AllocationCounter& counter) : rows_(head_size, counter) {}
 
+  std::unique_ptr<CompensationSlots> clone() const override { return std::make_unique<VarianceSlot>(*this); }
+
   void fold(int /*position*/, const float* key, const float* value) override {
     const int d = rows_.head_size();
     if (rows_.empty()) rows_.allocate(variance_layout());

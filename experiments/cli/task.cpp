@@ -1,0 +1,194 @@
+#include "sim/closed_loop/task.hpp"
+
+#include <fmt/format.h>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "experiments/cli/commands.hpp"
+#include "experiments/cli/options.hpp"
+#include "experiments/cli/policy_options.hpp"
+#include "experiments/store/policy_label.hpp"
+#include "models/base/error.hpp"
+#include "models/base/machine.hpp"
+#include "models/base/mapped_file.hpp"
+#include "sim/equal_bytes.hpp"
+
+namespace razorscope::cli {
+namespace {
+
+struct Options {
+  CommonOptions common;
+  TaskSettings settings;
+  std::string model;
+  std::string text;
+  std::string lengths = "1536";
+  PolicyOptions policies;
+};
+
+/// One policy of the plan, sized for contexts as they come.
+class SizedPolicies {
+ public:
+  SizedPolicies(const std::vector<PlannedPolicy>& planned, const PolicyKnowledge& knowledge)
+      : planned_(planned), knowledge_(knowledge) {}
+
+  std::vector<Policy> operator()(int tokens) {
+    const auto [found, is_new] = by_tokens_.try_emplace(tokens);
+    if (!is_new) return found->second;
+    const SelectionContext context = knowledge_.context(tokens);
+    const auto full_bytes = static_cast<double>(full_f16_bytes(context));
+    for (const PlannedPolicy& plan : planned_) {
+      if (!plan.share) {
+        found->second.push_back(plan.policy);
+        continue;
+      }
+      const auto bytes = static_cast<size_t>(*plan.share * full_bytes);
+      found->second.push_back(solve_equal_bytes(context, {plan.requested}, bytes).front());
+    }
+    return found->second;
+  }
+
+ private:
+  const std::vector<PlannedPolicy>& planned_;
+  const PolicyKnowledge& knowledge_;
+  std::map<int, std::vector<Policy>> by_tokens_;
+};
+
+double mean_nll(const TaskResult& result) {
+  double sum = 0.0;
+  for (const TaskAnswer& answer : result.answers) sum += answer.nll;
+  return sum / static_cast<double>(result.answers.size());
+}
+
+nlohmann::json result_json(const TaskResult& result) {
+  nlohmann::json answers = nlohmann::json::array();
+  for (const TaskAnswer& answer : result.answers) {
+    answers.push_back({{"length", answer.length},
+                       {"depth", answer.depth},
+                       {"correct", answer.correct},
+                       {"nll", answer.nll}});
+  }
+  return {{"policy", result.policy.name()},
+          {"accuracy", result.accuracy()},
+          {"n", result.n},
+          {"low", result.interval.low},
+          {"high", result.interval.high},
+          {"answer_nll", mean_nll(result)},
+          {"bytes_nominal", result.nominal_bytes},
+          {"bytes_logical", result.logical_bytes},
+          {"bytes_physical", result.physical_bytes},
+          {"answers", answers}};
+}
+
+void print_row(const TaskResult& result, double full_f16_bytes) {
+  fmt::print("{:<52}  {:>8.3f}  {:>6.1f}  {:>3} of {:<3}  {:>5.3f}  [{:.3f}, {:.3f}]  {:>7.3f}\n",
+             policy_label(result.policy.name()), result.physical_bytes / 1048576.0,
+             100.0 * result.physical_bytes / full_f16_bytes, result.correct, result.n, result.accuracy(),
+             result.interval.low, result.interval.high, mean_nll(result));
+}
+
+void print_table(const TaskOutcome& outcome, const Options& options, const Shape& shape) {
+  const TaskSettings& settings = options.settings;
+  fmt::print("{}, {} in {}, contexts of {} tokens, seed {}{}: n = {} questions a policy\n\n", shape.name,
+             settings.task, options.text, options.lengths, settings.seed,
+             settings.query_aware ? ", QUERY-AWARE: the question is known when the cache is compressed" : "",
+             outcome.full.n);
+  fmt::print("{:<52}  {:>8}  {:>6}  {:>10}  {:>5}  {:>14}  {:>7}\n", "policy", "MiB", "% f16", "right",
+             "share", "95 % (Wilson)", "NLL");
+  print_row(outcome.full, outcome.full_f16_bytes);
+  if (!outcome.model_can) {
+    fmt::print(
+        "\nThe model cannot do this task with the full cache ({} of {} right): what policies get right "
+        "here would say nothing about them.\n",
+        outcome.full.correct, outcome.full.n);
+    return;
+  }
+  for (const TaskResult& result : outcome.policies) print_row(result, outcome.full_f16_bytes);
+  fmt::print(
+      "\nMiB: physical bytes right after the context was compressed, mean over contexts. right: every "
+      "token of the answer is the most\nlikely one. NLL: nats a token of the answer, mean over "
+      "questions.\n");
+}
+
+void run(Options& options) {
+  options.settings.lengths = parse_integer_list("--lengths", options.lengths);
+  options.settings.seed = options.common.seed;
+  const std::vector<Policy> requested = parse_policies(options.policies);
+  const ModelFile model(find_model(options.model));
+  const std::string haystack = read_utf8_file(options.text);
+  const Tokenizer tokenizer = model.tokenizer();
+  const Transformer transformer = model.load();
+  const std::unique_ptr<Progress> progress = terminal_progress();
+  const PolicyKnowledge knowledge(model, transformer, requested, *progress);
+  const std::vector<PlannedPolicy> planned =
+      plan_policies(options.policies, requested, knowledge.context(options.settings.lengths.front()));
+  SizedPolicies sized(planned, knowledge);
+  TaskInputs inputs{tokenizer, haystack, {}, [&](int tokens) { return sized(tokens); }, knowledge.view()};
+  for (const PlannedPolicy& plan : planned) inputs.requested.push_back(plan.requested);
+  const TaskOutcome outcome = run_task(transformer, inputs, options.settings, *progress);
+  if (!options.common.json) {
+    print_table(outcome, options, model.shape());
+    return;
+  }
+  nlohmann::json rows = nlohmann::json::array();
+  for (size_t i = 0; i < planned.size(); ++i) {
+    rows.push_back(result_json(outcome.policies[i]));
+    rows.back()["equal_bytes_share"] =
+        planned[i].share ? nlohmann::json(*planned[i].share) : nlohmann::json();
+  }
+  print_json({{"task", options.settings.task},
+              {"policies", rows},
+              {"full", result_json(outcome.full)},
+              {"model_can", outcome.model_can},
+              {"bytes_full_f16", outcome.full_f16_bytes},
+              {"query_aware", options.settings.query_aware},
+              {"seed", options.settings.seed}});
+}
+
+/// The options that both tasks have; `task` is the settings' name of it.
+CLI::App* add_one(CLI::App& tasks, const std::shared_ptr<Options>& options, const std::string& task,
+                  const std::string& description) {
+  CLI::App* command = add_command(tasks, task, description,
+                                  fmt::format("razorscope task {} --model smollm2-135m --text "
+                                              "/usr/share/common-licenses/GPL-3 --lengths 768,1536 "
+                                              "--equal-bytes 0.3,0.1 --policies \"h2o;razor;occam+q8_0\"",
+                                              task));
+  command->add_option("--model", options->model, "GGUF file, or smollm2-135m or tiny-alibi")->required();
+  command->add_option("--text", options->text, "UTF-8 text file that the facts are hidden in")->required();
+  command->add_option("--lengths", options->lengths, "tokens of the contexts, facts included: 768,1536")
+      ->capture_default_str();
+  command->add_flag(
+      "--query-aware", options->settings.query_aware,
+      "compress with the question in sight: what no deployed cache can, labelled in every output");
+  add_policy_options(*command, options->policies);
+  add_common_options(*command, options->common, true);
+  command->callback([options, task] {
+    options->settings.task = task;
+    apply_common_options(options->common);
+    run(*options);
+  });
+  return command;
+}
+
+}  // namespace
+
+void add_task(CLI::App& app) {
+  CLI::App* tasks =
+      app.add_subcommand("task", "retrieval tasks: is a fact still found in what a policy keeps?");
+  tasks->require_subcommand(1);
+  const auto needle = std::make_shared<Options>();
+  CLI::App* command =
+      add_one(*tasks, needle, "needle",
+              "one fact a context, at several depths; compressed before the question is known");
+  command->add_option("--depths", needle->settings.depths, "places per length, from the front to the end")
+      ->capture_default_str();
+  command->add_option("--facts", needle->settings.facts = 2, "facts tried at each place");
+  const auto multi_query = std::make_shared<Options>();
+  command = add_one(*tasks, multi_query, "multi-query",
+                    "many facts a context and a question for each, all asked of one compressed context");
+  command->add_option("--facts", multi_query->settings.facts, "facts in a context")->capture_default_str();
+  command
+      ->add_option("--contexts", multi_query->settings.contexts, "contexts per length, with other facts each")
+      ->capture_default_str();
+}
+
+}  // namespace razorscope::cli
