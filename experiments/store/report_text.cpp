@@ -22,7 +22,8 @@ constexpr std::string_view legend[] = {
     "error: ||o' - o|| / ||o|| of a head's output against exact f32 attention, averaged over the queries; "
     "then mean, 99th percentile "
     "and maximum over the heads. after W_O: of a layer's output, mean over queries and layers.",
-    "lost mass: share of the exact softmax on tokens that are no longer held (folded ones count); KL: of the "
+    "lost mass: share of the exact softmax on tokens that are no longer held (folded ones count) or not "
+    "read; KL: of the "
     "policy's attention "
     "weights to the exact ones. Both are means over queries, then heads.",
     "peak: the most held at any moment while layer after layer was compressed, exact f32 keys and values "

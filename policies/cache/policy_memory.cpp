@@ -52,7 +52,8 @@ void PolicyMemory::compress_layer(const PrefixView& prefix, int tokens) {
 
 bool PolicyMemory::decides_later() const {
   const Selection& selection = run_.selection();
-  if (selection.when() == When::every_step || selection.slot_positions()) return true;
+  if (selection.when() == When::every_step || selection.slot_positions() || !selection.reads_all())
+    return true;
   for (const LayerCache& layer : layers_) {
     for (int h = 0; h < layer.heads(); ++h) {
       const HeadCache& head = layer.head(h);

@@ -45,6 +45,7 @@ class PolicyMemory final : public AttentionMemory {
 
   /// Whether later tokens change what earlier ones read back as or where they stand, or what is kept.
   bool decides_later() const;
+  const LayerCache& layer(int index) const { return layers_[static_cast<size_t>(index)]; }
   ByteLedger ledger() const;
   /// Bytes that attention of the next token reads: codes, scales, residuals, compensation slots.
   size_t bytes_read() const;

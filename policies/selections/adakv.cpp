@@ -13,6 +13,7 @@ class Adakv final : public Selection {
       : budget_(budget), floor_(floor_share), kv_heads_(shape.kv_heads), scores_(scores) {}
 
   When when() const override { return When::after_prefill; }
+  KeptRegions regions() const override { return {.recent = std::min(scores_.observe, budget_)}; }
   Needs needs() const override { return {.column_queries = scores_.observe}; }
 
   LayerPlan plan(const LayerView& view) const override {

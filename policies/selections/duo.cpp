@@ -13,6 +13,7 @@ class Duo final : public Selection {
       : full_heads_(std::move(full_heads)), sinks_(sinks), recent_(recent), when_(when) {}
 
   When when() const override { return when_; }
+  KeptRegions regions() const override { return {.sinks = sinks_, .recent = recent_}; }
   bool is_protected(int layer, int kv_head) const override { return full_heads_.contains({layer, kv_head}); }
   LayerPlan plan(const LayerView& view) const override {
     LayerPlan plan(view.held.size());

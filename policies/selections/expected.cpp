@@ -21,6 +21,7 @@ class Expected final : public ScoredSelection {
         aggregate_(aggregate) {
     if (shape.position == PositionScheme::rope) rope_.emplace(shape.rope, shape.head_size);
   }
+  KeptRegions regions() const override { return {.sinks = sinks_}; }
   Needs needs() const override { return {.rows = true}; }
 
  protected:

@@ -12,6 +12,7 @@ class H2o : public Selection {
       : hitters_(hitters), when_(when), kv_heads_(static_cast<size_t>(kv_heads)) {}
 
   When when() const override { return when_; }
+  KeptRegions regions() const override { return {hitters_.sinks, hitters_.recent, true}; }
   Needs needs() const override {
     if (when_ == When::every_chunk) return {.rows = true, .accumulate = true};
     return {.column_queries = Needs::all_queries, .accumulate = when_ == When::every_step};

@@ -16,6 +16,7 @@ class Lagkv final : public ScoredSelection {
         lag_(lag),
         head_size_(static_cast<size_t>(shape.head_size)) {}
   Needs needs() const override { return {.rows = true}; }
+  KeptRegions regions() const override { return {.sinks = sinks_}; }
 
  protected:
   /// Each partition but the last is ranked within itself; sinks, the last partition and what does not fill

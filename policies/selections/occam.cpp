@@ -25,6 +25,7 @@ class Occam final : public Selection {
     return {.column_queries = Needs::all_queries, .accumulate = when_ == When::every_step};
   }
   CompensationSpec compensation() const override { return compensation_; }
+  KeptRegions regions() const override { return {hitters_.sinks, hitters_.recent, true}; }
   bool is_protected(int layer, int kv_head) const override { return heads_.contains({layer, kv_head}); }
 
   LayerPlan plan(const LayerView& view) const override {

@@ -15,6 +15,7 @@ class Pyramidkv final : public Selection {
         scores_(scores) {}
 
   When when() const override { return When::after_prefill; }
+  KeptRegions regions() const override { return {.recent = std::min(scores_.observe, budget_)}; }
   Needs needs() const override { return {.column_queries = scores_.observe}; }
 
   LayerPlan plan(const LayerView& view) const override {

@@ -26,6 +26,7 @@ class Razor final : public Selection {
 
   When when() const override { return when_; }
   CompensationSpec compensation() const override { return compensation_; }
+  KeptRegions regions() const override { return {.sinks = sinks_, .recent = recent_}; }
   bool is_protected(int layer, int kv_head) const override {
     return retrieval_heads_.contains({layer, kv_head});
   }

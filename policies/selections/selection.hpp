@@ -117,6 +117,14 @@ struct QueryView {
   int32_t position_of(int slot) const { return held.empty() ? slot : held[static_cast<size_t>(slot)]; }
 };
 
+/// Which tokens a selection holds by rule in heads that it does not protect, so that a reader can be told why
+/// a token is there.
+struct KeptRegions {
+  int sinks = 0;               // the first tokens
+  int recent = 0;              // the latest ones
+  bool heavy_hitters = false;  // whatever else is held was chosen by accumulated attention
+};
+
 /// Decides which tokens a KV head keeps; the cache carries the plan out and accounts for it.
 ///
 /// Contract. Made once per sequence, after its prefix length is known. `plan` is called per layer at the
@@ -130,6 +138,7 @@ class Selection {
   virtual Needs needs() const { return {}; }
   virtual LayerPlan plan(const LayerView& view) const = 0;
   virtual CompensationSpec compensation() const { return {}; }
+  virtual KeptRegions regions() const { return {}; }
   /// Whether every query reads all that its head holds; where not, which slots it reads (ascending, at least
   /// one).
   virtual bool reads_all() const { return true; }

@@ -11,6 +11,7 @@ class Snapkv final : public Selection {
       : budget_(budget), kv_heads_(static_cast<size_t>(shape.kv_heads)), scores_(scores) {}
 
   When when() const override { return When::after_prefill; }
+  KeptRegions regions() const override { return {.recent = std::min(scores_.observe, budget_)}; }
   Needs needs() const override { return {.column_queries = scores_.observe}; }
 
   LayerPlan plan(const LayerView& view) const override {

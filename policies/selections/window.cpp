@@ -10,6 +10,7 @@ class Window final : public Selection {
       : sinks_(sinks), recent_(recent), when_(when), slot_positions_(slot_positions) {}
   When when() const override { return when_; }
   bool slot_positions() const override { return slot_positions_; }
+  KeptRegions regions() const override { return {.sinks = sinks_, .recent = recent_}; }
   LayerPlan plan(const LayerView& view) const override {
     LayerPlan plan(view.held.size());
     for (size_t h = 0; h < plan.size(); ++h)

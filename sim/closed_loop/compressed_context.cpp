@@ -1,6 +1,7 @@
 #include "sim/closed_loop/compressed_context.hpp"
 
 #include <algorithm>
+#include <fmt/format.h>
 
 #include "models/base/error.hpp"
 #include "models/base/parallel.hpp"

@@ -35,6 +35,7 @@ class CompressedContext {
   size_t policies() const { return memories_.size(); }
   const PolicyRun& run(size_t policy) const { return *runs_[policy]; }
   PolicyMemory& memory(size_t policy) { return *memories_[policy]; }
+  const PolicyMemory& memory(size_t policy) const { return *memories_[policy]; }
   std::unique_ptr<PolicyMemory> fork(size_t policy) const {
     return std::make_unique<PolicyMemory>(*memories_[policy]);
   }

@@ -3,11 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
-#include <memory>
 #include <numeric>
 
 #include "models/base/error.hpp"
-#include "policies/kernels/attend.hpp"
+#include "sim/closed_loop/answer.hpp"
 #include "sim/closed_loop/facts.hpp"
 #include "sim/closed_loop/haystack.hpp"
 #include "sim/equal_bytes.hpp"
@@ -28,32 +27,6 @@ struct TaskContext {
   int length = 0;  // as asked for
   std::vector<int32_t> ids;
   std::vector<Question> questions;
-};
-
-/// Checks an answer's tokens against a sequence's logits.
-class AnswerRows final : public ForwardObserver {
- public:
-  AnswerRows(std::span<const int32_t> answer, int first_position, int vocabulary)
-      : answer_(answer), first_position_(first_position), vocabulary_(static_cast<size_t>(vocabulary)) {}
-  void logits(int first_position, int rows, const float* logits) override {
-    for (int r = 0; r < rows; ++r) {
-      const float* row = logits + static_cast<size_t>(r) * vocabulary_;
-      const auto target =
-          static_cast<size_t>(answer_[static_cast<size_t>(first_position - first_position_ + r)]);
-      const LogSumExp sum = log_sum_exp(row, vocabulary_);
-      correct_ = correct_ && row[target] == sum.largest;
-      nll_ += (sum.log_sum - static_cast<double>(row[target])) / static_cast<double>(answer_.size());
-    }
-  }
-  bool correct() const { return correct_; }
-  double nll() const { return nll_; }
-
- private:
-  std::span<const int32_t> answer_;
-  int first_position_;
-  size_t vocabulary_;
-  bool correct_ = true;
-  double nll_ = 0.0;
 };
 
 class TaskRun {
@@ -125,29 +98,11 @@ class TaskRun {
   /// `asked`: what of the question is not in the context yet.
   void ask(const CompressedContext& compressed, const TaskContext& context, const Question& question,
            std::span<const int32_t> asked) {
-    const std::span<const int32_t> lead = asked.first(asked.size() - 1);
-    std::vector<int32_t> scored = {asked.back()};  // each predicts a token of the answer
-    scored.insert(scored.end(), question.answer.begin(), question.answer.end() - 1);
-    const int answer_position = compressed.tokens() + static_cast<int>(lead.size());
-    std::vector<std::unique_ptr<PolicyMemory>> memories;
-    std::vector<AnswerRows> rows(
-        compressed.policies(), AnswerRows(question.answer, answer_position, transformer_.shape().vocabulary));
-    std::vector<SequenceInput> leads;
-    std::vector<SequenceInput> answers;
-    for (size_t i = 0; i < compressed.policies(); ++i) {
-      memories.push_back(compressed.fork(i));
-      leads.push_back({.tokens = lead, .first_position = compressed.tokens(), .memory = memories[i].get()});
-      answers.push_back({.tokens = scored,
-                         .first_position = answer_position,
-                         .memory = memories[i].get(),
-                         .observer = &rows[i],
-                         .logits = LogitsWanted::all});
-    }
-    if (!lead.empty()) transformer_.forward(leads);
-    transformer_.forward(answers);
+    const std::vector<AnswerScore> scores = score_answer(transformer_, compressed, asked, question.answer);
     const std::vector<TaskResult*> all = results();
     for (size_t i = 0; i < all.size(); ++i)
-      all[i]->answers.push_back({context.length, question.depth, rows[i].correct(), rows[i].nll()});
+      all[i]->answers.push_back({context.length, question.depth, scores[i].greedy,
+                                 scores[i].nll / static_cast<double>(question.answer.size())});
   }
 
   const Transformer& transformer_;

@@ -19,6 +19,7 @@ struct HeadErrors {
   double relative_error = 0.0;  // mean of ||o' - o|| / ||o||, o: the head's output under full+f32, before W_O
   double relative_error_max = 0.0;  // of a single query
   double lost_mass = 0.0;  // mean share of the full softmax on tokens that are not held (folded ones count)
+                           // or not read
   double lost_mass_max = 0.0;           // of a single query
   double largest_dropped_weight = 0.0;  // of a single token under the full softmax
   double kl = 0.0;                      // mean KL(policy || full) of the attention distribution, in nats

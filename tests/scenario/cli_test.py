@@ -277,7 +277,7 @@ class JsonTest(CommandLineTest):
 
 class RecordAndReplayTest(CommandLineTest):
     KEYS = {"policy", "relative_error_mean", "relative_error_p99", "relative_error_max", "lost_mass_mean", "kl_mean",
-            "bytes_nominal", "bytes_logical", "bytes_physical", "kept_tokens_mean"}
+            "regret_mean", "read_tokens_mean", "bytes_nominal", "bytes_logical", "bytes_physical", "kept_tokens_mean"}
 
     def test_the_trace_is_a_safetensors_file_that_others_can_read(self):
         data = TRACE.read_bytes()
@@ -328,6 +328,22 @@ class RecordAndReplayTest(CommandLineTest):
         heads = write("probe.json", json.dumps(probed))
         row = self.replay("--policies", f"razor/none:recent=20,heads={heads}", "--kept")["policies"][0]
         self.assertEqual(sum(len(kept) == PREFIX for layer in row["kept"] for kept in layer), len(probed["retrieval_kv_heads"]))
+
+    def test_an_oracle_that_reads_little_says_that_it_stores_everything(self):
+        command = ("replay", "--trace", TRACE, "--prefix", PREFIX, "--steps", STEPS)
+        text = self.succeed(*command, "--policies", "full;oracle/topk:budget=16")
+        self.assertIn("oracle/topk:budget=16+f16: an upper bound that stores every token", text)
+        full, topk = self.replay("--policies", "full;oracle/topk:budget=16")["policies"]
+        self.assertEqual(topk["bytes_physical"], full["bytes_physical"])
+        self.assertEqual(topk["read_tokens_mean"], 16)
+        self.assertAlmostEqual(topk["regret_mean"], 0.0, delta=1e-6)
+        self.assertFalse(topk["dropped_nothing"])
+        self.refuse(*command, "--policies", "oracle/topk", "--equal-bytes", "0.5", names=["oracle/topk", "stores everything", "bytes read"])
+
+    def test_what_works_in_replay_only_says_so_elsewhere(self):
+        for policy, names in (("oracle/topk", ["oracle/topk", "exact attention", "replay"]), ("oracle/belady", ["oracle/belady", "queries to come", "replay"]),
+                              ("window:when=every-chunk", ["every-chunk works in replay"])):
+            self.refuse("eval", "--model", MODEL, "--text", TEXT, "--prefix", "20", "--steps", "4", "--policies", policy, names=names)
 
     def test_a_trace_without_a_probe_serves_policies_that_need_none(self):
         rows = self.replay("--policies", "full;window:recent=40;razor/scope;razor/scope:bound=norm-bound", trace=TRACE_WITHOUT_PROBE)["policies"]

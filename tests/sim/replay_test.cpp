@@ -47,6 +47,8 @@ void expect_same_bits(const ReplayResult& a, const ReplayResult& b) {
   EXPECT_EQ(a.relative_error_p99, b.relative_error_p99);
   EXPECT_EQ(a.relative_error_max, b.relative_error_max);
   EXPECT_EQ(a.lost_mass_mean, b.lost_mass_mean);
+  EXPECT_EQ(a.regret_mean, b.regret_mean);
+  EXPECT_EQ(a.read_tokens_mean, b.read_tokens_mean);
   EXPECT_EQ(a.kl_mean, b.kl_mean);
   EXPECT_EQ(a.output_error_mean, b.output_error_mean);
   EXPECT_EQ(a.compressed.physical(), b.compressed.physical());
@@ -284,7 +286,9 @@ TEST_P(ReplayCaseTest, GivesTheSameBitsForOneAndTwoThreads) {
   const Trace trace = open(plain);
   const std::string table = "heads=\"" + heads() + "\"";
   const std::string policies = fmt::format(
-      "full;window:recent=20+f32;razor/none:recent=30,{};{}", table,
+      "full;oracle/topk:budget=9;h2o/mask:budget=30;snapkv:budget=40,group_agg=query-head;"
+      "h2o:budget=30,when=every-chunk;window:recent=20+f32;razor/none:recent=30,{};{}",
+      table,
       alibi ? "razor/scope:epsilon=0.01;razor/scope:bound=calibrated,quantile=0.5"
             : "razor:recent=17," + table + ";razor/unweighted:recent=17,when=after-prefill," + table);
   const std::vector<ReplayResult> one = run(trace, 300, 90, policies);
@@ -300,7 +304,11 @@ TEST_P(ReplayCaseTest, GivesTheSameBitsForOneAndTwoThreads) {
 TEST_P(ReplayCaseTest, PoliciesDoNotDisturbEachOther) {
   const Trace trace = open(a_trace(GetParam()));
   const std::string table = "heads=\"" + heads() + "\"";
-  const std::vector<std::string> policies = {"full+f32", "window:recent=5+f32",
+  const std::vector<std::string> policies = {"full+f32",
+                                             "window:recent=5+f32",
+                                             "h2o/mask:budget=9",
+                                             "h2o/mask:budget=9,group_agg=query-head",
+                                             "oracle/topk:budget=9",
                                              "razor/none:recent=3," + table,
                                              "window:recent=5,when=after-prefill"};
   const std::vector<ReplayResult> together = run(trace, 40, 60, fmt::format("{}", fmt::join(policies, ";")));
@@ -337,7 +345,13 @@ TEST_P(ReplayCaseTest, FutureTokensChangeNoDecision) {
   const Trace other_future = open(plain, "other.safetensors");
   const std::string table = "heads=\"" + heads() + "\"";
   const std::vector<std::string> policies = {
-      "window:recent=9", "razor/none:recent=4," + table,
+      "window:recent=9",
+      "razor/none:recent=4," + table,
+      "h2o/mask:budget=8",
+      "oracle/topk:budget=5",
+      "h2o:budget=8,when=every-chunk",
+      "tova:budget=8,when=every-chunk",
+      "snapkv:group_agg=query-head",
       alibi ? "razor/scope:epsilon=0.1" : "razor:recent=6," + table,
       alibi ? "razor/scope:epsilon=0.1,quantile=0.9" : "razor/unweighted:recent=6," + table};
   for (const std::string& policy : policies) {

@@ -4,7 +4,6 @@ razorscope_tests(sim
   h2o_mask_test.cpp
   one_thread.cpp
   probe_test.cpp
-  product_test.cpp
   query_head_test.cpp
   regret_test.cpp
   replay_test.cpp

@@ -58,7 +58,12 @@ class Tokens {
     AllocationCounter counter;
     const PolicyRun run(Policy::parse("full+f32"), {.shape = shape, .prefix = 1});
     LayerCache cache(run, 0, counter);
-    for (size_t i = 0; i < held.size(); ++i) {
+    const std::vector<float> first = key(held.front(), 0);
+    PrefixView prefix;
+    prefix.keys = {first.data(), head_size, head_size};
+    prefix.values = {value(held.front()).data(), head_size, head_size};
+    cache.compress(prefix, 1);
+    for (size_t i = 1; i < held.size(); ++i) {
       const auto position = static_cast<int>(i);
       cache.append(position, key(held[i], position).data(), value(held[i]).data());
     }

@@ -1,0 +1,159 @@
+#include "sim/closed_loop/explain.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include "experiments/cli/commands.hpp"
+#include "experiments/cli/explain_text.hpp"
+#include "experiments/cli/explanation_picture.hpp"
+#include "experiments/cli/options.hpp"
+#include "experiments/cli/policy_options.hpp"
+#include "models/base/error.hpp"
+#include "models/base/mapped_file.hpp"
+#include "sim/equal_bytes.hpp"
+
+namespace razorscope::cli {
+namespace {
+
+struct Options {
+  CommonOptions common;
+  ExplainRequest request;
+  std::string model;
+  std::string text_file;
+  PolicyOptions policies;
+  ExplainFilter filter;
+  std::string colour = "auto";
+  std::string picture;
+  bool fates = false;
+};
+
+nlohmann::json policy_json(const PolicyExplanation& policy, const Explanation& explanation, bool fates) {
+  const auto tokens = static_cast<int>(explanation.pieces.size());
+  nlohmann::json out = {{"policy", policy.policy},
+                        {"log_odds", policy.log_odds},
+                        {"answer", policy.log_odds > 0.0 ? "positive" : "negative"},
+                        {"bytes_nominal", policy.compressed.nominal},
+                        {"bytes_logical", policy.compressed.logical()},
+                        {"bytes_physical", policy.compressed.physical()},
+                        {"held", held_shares(policy, tokens)},
+                        {"verdict_held", verdict_held(policy, explanation)}};
+  if (policy.log_odds_without_verdict) out["log_odds_without_verdict"] = *policy.log_odds_without_verdict;
+  if (!fates) return out;
+  nlohmann::json& layers = out["fates"] = nlohmann::json::array();
+  for (int layer = 0; layer < policy.layers; ++layer) {
+    nlohmann::json& heads = layers.emplace_back(nlohmann::json::array());
+    for (int h = 0; h < policy.kv_heads; ++h) {
+      const auto first = static_cast<size_t>((layer * policy.kv_heads + h) * tokens);
+      heads.push_back(policy.fates.substr(first, static_cast<size_t>(tokens)));
+    }
+  }
+  nlohmann::json& later = out["lost_while_asked"] = nlohmann::json::array();
+  for (const LaterLoss& loss : policy.later)
+    later.push_back({loss.layer, loss.kv_head, loss.position, loss.step});
+  return out;
+}
+
+void print_document(const Explanation& explanation, const Options& options) {
+  nlohmann::json policies = nlohmann::json::array();
+  for (const PolicyExplanation& policy : explanation.policies)
+    policies.push_back(policy_json(policy, explanation, options.fates));
+  print_json({{"tokens", explanation.pieces},
+              {"verdict", {explanation.verdict_begin, explanation.verdict_end}},
+              {"question", options.request.question},
+              {"answers", {options.request.positive, options.request.negative}},
+              {"full", policy_json(explanation.full, explanation, false)},
+              {"policies", policies}});
+}
+
+bool wants_colour(const std::string& when) {
+  if (when != "auto") return when == "always";
+  return isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;  // NOLINT(concurrency-mt-unsafe)
+}
+
+void check_filter(const ExplainFilter& filter, const Shape& shape) {
+  const auto within = [](const char* key, int value, int count) {
+    if (value >= count)
+      throw InputError(key, fmt::format("{} is out of range; allowed: 0 to {}", value, count - 1));
+  };
+  within("--layer", filter.layer, shape.layers);
+  within("--head", filter.kv_head, shape.kv_heads);
+}
+
+void run(Options& options) {
+  const std::vector<Policy> requested = parse_policies(options.policies);
+  if (!options.text_file.empty()) options.request.text = read_utf8_file(options.text_file);
+  if (options.request.text.empty())
+    throw InputError("--text", "a text file (or --string with a text) is needed");
+  const ModelFile model(find_model(options.model));
+  check_filter(options.filter, model.shape());
+  const Tokenizer tokenizer = model.tokenizer();
+  const Transformer transformer = model.load();
+  const std::unique_ptr<Progress> progress = terminal_progress();
+  const PolicyKnowledge knowledge(model, transformer, requested, *progress);
+  const auto planned = [&](int tokens) {
+    std::vector<Policy> policies;
+    for (const PlannedPolicy& plan : plan_policies(options.policies, requested, knowledge.context(tokens)))
+      policies.push_back(plan.policy);
+    return policies;
+  };
+  const Explanation explanation =
+      explain(transformer, tokenizer, options.request, planned, knowledge.view(), *progress);
+  if (!options.picture.empty()) write_picture(options.picture, explanation, options.filter);
+  if (options.common.json) {
+    print_document(explanation, options);
+  } else {
+    const auto tokens = static_cast<int>(explanation.pieces.size());
+    fmt::print("{}", explanation_text(explanation, full_f16_bytes(knowledge.context(tokens)), options.filter,
+                                      wants_colour(options.colour)));
+  }
+}
+
+}  // namespace
+
+void add_explain(CLI::App& app) {
+  const auto options = std::make_shared<Options>();
+  options->request.question = "\n\nTo sum up, the ending is a";
+  options->request.positive = " joy";
+  options->request.negative = " disappointment";
+  CLI::App* command = add_command(
+      app, "explain",
+      "what each policy keeps, folds and drops of a text, token by token, and what that does to an answer",
+      "razorscope explain --model smollm2-135m --text experiments/texts/review.txt \\\n"
+      "    --verdict \"the ending is a disappointment\" --equal-bytes 0.3 --policies "
+      "\"window;h2o;razor;occam+q8_0\"");
+  command->add_option("--model", options->model, "GGUF file, or smollm2-135m or tiny-alibi")->required();
+  CLI::Option* file = command->add_option("--text", options->text_file, "UTF-8 text file");
+  command->add_option("--string", options->request.text, "the text itself")->excludes(file);
+  command->add_option(
+      "--verdict", options->request.verdict,
+      "words of the paragraph that the answer hangs on; it is marked, and what it does to the "
+      "answer is measured by leaving it out");
+  command
+      ->add_option("--question", options->request.question,
+                   "asked after the text is compressed; the answer follows it")
+      ->default_str("two line ends and: To sum up, the ending is a");
+  command->add_option("--positive", options->request.positive, "an answer, with its space")
+      ->capture_default_str();
+  command->add_option("--negative", options->request.negative, "the other answer")->capture_default_str();
+  command->add_option("--layer", options->filter.layer, "shares of this layer's heads only")
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--head", options->filter.kv_head, "shares of this KV head in each layer only")
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--color", options->colour, "auto, always or never")
+      ->check(CLI::IsMember({"auto", "always", "never"}));
+  command->add_option("--picture", options->picture, "draws the text under each policy into an SVG file");
+  command->add_flag(
+      "--fates", options->fates,
+      "each token's fate per layer and KV head too (JSON): s sink, w window, h heavy, k kept, f "
+      "folded, d dropped");
+  add_policy_options(*command, options->policies);
+  add_common_options(*command, options->common, true);
+  command->callback([options] {
+    apply_common_options(options->common);
+    run(*options);
+  });
+}
+
+}  // namespace razorscope::cli
