@@ -6,6 +6,7 @@
 
 #include "experiments/cli/commands.hpp"
 #include "experiments/cli/options.hpp"
+#include "experiments/store/store.hpp"
 #include "models/base/error.hpp"
 #include "models/language/model_file.hpp"
 #include "policies/retrieval_heads.hpp"
@@ -15,6 +16,7 @@ namespace {
 
 struct Options {
   CommonOptions common;
+  std::string db;
   std::string model;
   std::string ids_file;
   std::string source = "vocabulary";
@@ -37,7 +39,8 @@ HeadChoiceParameters head_choice(const std::string& name) {
   return parameters;
 }
 
-HeadScores measure(const Options& options, const ModelFile& model, bool block_given) {
+/// The scores, with what is needed to store them.
+ProbeRecord measure(const Options& options, const ModelFile& model, bool block_given) {
   const ProbeVariant variant = probe_variant(options.variant);
   std::vector<int32_t> block;
   int32_t bos = -1;
@@ -54,12 +57,17 @@ HeadScores measure(const Options& options, const ModelFile& model, bool block_gi
         model.gguf().integer("tokenizer.ggml.bos_token_id", 0, model.shape().vocabulary - 1, -1));
   }
   const std::unique_ptr<Progress> progress = terminal_progress();
-  HeadScores scores = run_probe(model.load(), block, options.repeats, bos, variant, *progress);
+  ProbeRecord record;
+  record.scores = run_probe(model.load(), block, options.repeats, bos, variant, *progress);
   if (options.ids_file.empty()) {
-    scores.seed = options.common.seed;
-    scores.token_source = options.source;
+    record.scores.seed = options.common.seed;
+    record.scores.token_source = options.source;
+  } else {
+    record.block = block;
   }
-  return scores;
+  record.model = {model.shape(), model.sha256()};
+  record.provenance = current_provenance();
+  return record;
 }
 
 void print_text(const HeadScores& scores, const std::vector<HeadId>& retrieval, const std::string& choose) {
@@ -106,6 +114,15 @@ void print_result(const Options& options, const HeadScores& scores) {
               {"variant", scores.variant}});
 }
 
+void run(const Options& options, bool block_given) {
+  head_choice(options.choose);  // a wrong name is an error before the model runs
+  const ProbeRecord record = measure(options, ModelFile(find_model(options.model)), block_given);
+  const std::filesystem::path db = results_database(options.db);
+  Store::open_for_writing(db).add_probe(record);
+  print_result(options, record.scores);
+  fmt::print(stderr, "probe stored in {}\n", db.string());
+}
+
 }  // namespace
 
 void add_probe(CLI::App& app) {
@@ -137,11 +154,11 @@ void add_probe(CLI::App& app) {
   command
       ->add_option("--choose", options->choose, "retrieval heads: paper (14 % + 1 %), threshold (0.1), gap")
       ->capture_default_str();
+  add_database_option(*command, options->db);
   add_common_options(*command, options->common, true);
   command->callback([options, block] {
     apply_common_options(options->common);
-    head_choice(options->choose);  // a wrong name is an error before the model runs
-    print_result(*options, measure(*options, ModelFile(find_model(options->model)), block->count() > 0));
+    run(*options, block->count() > 0);
   });
 }
 

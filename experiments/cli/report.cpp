@@ -4,7 +4,9 @@
 
 #include "experiments/cli/commands.hpp"
 #include "experiments/cli/options.hpp"
+#include "experiments/store/figure.hpp"
 #include "experiments/store/store.hpp"
+#include "experiments/store/write_file.hpp"
 #include "models/base/error.hpp"
 
 namespace razorscope::cli {
@@ -15,29 +17,82 @@ struct Options {
   std::string db;
   std::string format = "table";
   std::string trace;
+  std::string section;
+  std::string figure;
 };
+
+ReportData read_data(const Options& options, const std::filesystem::path& db) {
+  Store store = Store::open_read_only(db);
+  ReportData data;
+  data.replay = store.tradeoff();
+  if (!options.trace.empty()) {  // only replays are made on traces
+    const std::string hash = Trace(options.trace).content_hash();
+    std::erase_if(data.replay, [&](const TradeoffRow& row) { return row.trace_hash != hash; });
+    return data;
+  }
+  data.closed_loop = store.closed_loop();
+  data.tasks = store.tasks();
+  data.ladder = store.ladder();
+  return data;
+}
+
+bool is_empty(const ReportData& data, std::optional<ReportSection> section) {
+  if (!section) return data.replay.empty() && data.closed_loop.empty() && data.tasks.empty();
+  switch (*section) {
+    case ReportSection::replay:
+      return data.replay.empty();
+    case ReportSection::eval:
+      return data.closed_loop.empty();
+    case ReportSection::tasks:
+      break;
+  }
+  return data.tasks.empty();
+}
+
+std::vector<CurveGroup> curves_of(const ReportData& data, ReportSection section) {
+  switch (section) {
+    case ReportSection::replay:
+      return curve_groups(data.replay);
+    case ReportSection::eval:
+      return curve_groups(data.closed_loop);
+    case ReportSection::tasks:
+      break;
+  }
+  return curve_groups(data.tasks);
+}
 
 void run(const Options& options) {
   const ReportFormat format = options.common.json ? ReportFormat::json : report_format(options.format);
+  std::optional<ReportSection> section;
+  if (!options.section.empty()) section = report_section(options.section);
   const std::filesystem::path db = results_database(options.db);
-  std::vector<TradeoffRow> rows = Store::open_read_only(db).tradeoff();
-  if (!options.trace.empty()) {
-    const std::string hash = Trace(options.trace).content_hash();
-    std::erase_if(rows, [&](const TradeoffRow& row) { return row.trace_hash != hash; });
+  const ReportData data = read_data(options, db);
+  if (is_empty(data, section)) {
+    throw InputError(db.string(), options.section.empty()
+                                      ? "holds no runs to report; `razorscope replay` and `eval` add some"
+                                      : fmt::format("holds no runs for --section {}", options.section));
   }
-  if (rows.empty()) throw InputError(db.string(), "holds no runs to report; `razorscope replay` adds some");
-  fmt::print("{}", format_report(rows, format));
+  if (options.figure.empty()) {
+    fmt::print("{}", format_whole_report(data, format, section));
+    return;
+  }
+  write_file(options.figure, curves_svg(curves_of(data, section.value_or(ReportSection::eval))));
+  fmt::print(stderr, "figure written to {}\n", options.figure);
 }
 
 }  // namespace
 
 void add_report(CLI::App& app) {
   const auto options = std::make_shared<Options>();
-  CLI::App* command = add_command(app, "report", "the trade-off table of stored runs",
+  CLI::App* command = add_command(app, "report", "tables, curves and figures of stored runs",
                                   "razorscope report --db results.db --format md");
   add_database_option(*command, options->db);
   command->add_option("--format", options->format, "table, md, csv or json")->capture_default_str();
-  command->add_option("--trace", options->trace, "only runs on this trace");
+  command->add_option("--section", options->section,
+                      "replay, eval or tasks alone; default all, of csv and --figure one: replay, eval");
+  command->add_option("--trace", options->trace, "only replays of this trace");
+  command->add_option("--figure", options->figure,
+                      "write the section's curves over the share of bytes to this SVG file instead");
   add_common_options(*command, options->common);
   command->callback([options] {
     apply_common_options(options->common);

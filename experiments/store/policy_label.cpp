@@ -37,7 +37,9 @@ std::string shortened(const Policy& policy) {
   if (entry.variants.size() > 1 && !unnamed) out += "/" + policy.variant();
   out += telling_parameters(policy.variant(), entry.parameters, policy.values());
   for (const CodecChoice& codec : policy.codecs()) {
-    out += fmt::format("+{}{}{}{}", codec.scope, codec.scope.empty() ? "" : "=", codec.name,
+    std::string variants;
+    for (const std::string& variant : codec.variants) variants += "/" + variant;
+    out += fmt::format("+{}{}{}{}{}", codec.scope, codec.scope.empty() ? "" : "=", codec.name, variants,
                        telling_parameters("", find_codec("policy", codec.name).parameters, codec.values));
   }
   return out;

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,6 +12,8 @@
 #include "models/trace/head_scores.hpp"
 #include "models/trace/trace.hpp"
 #include "policies/policy.hpp"
+#include "sim/closed_loop/evaluate.hpp"
+#include "sim/closed_loop/task.hpp"
 #include "sim/replay/replay.hpp"
 
 namespace razorscope {
@@ -35,26 +38,65 @@ struct TraceDescription {
 inline constexpr const char* fixed_parameters = "fixed parameters";
 inline constexpr const char* equal_bytes = "equal bytes";
 
-/// One policy's replay of a trace, with all that is needed to repeat it.
-struct ReplayRecord {
-  Policy policy;
-  ReplayResult result;
+/// What every run of one policy has beside its figures: what was asked for, and all that is needed to repeat
+/// it.
+struct RunRecord {
+  Policy policy;                    // as it ran
+  std::optional<Policy> requested;  // before its size was solved for equal bytes; nothing: the same
   ModelDescription model;
+  uint64_t seed = 0;
+  std::string comparison = fixed_parameters;
+  std::optional<size_t> equal_bytes_target;  // bytes that the solver aimed at; only beside `equal_bytes`
+  std::optional<double> equal_bytes_share;   // the same as a share of full+f16, as it was asked for (0.3);
+                                             // nothing: the target's share of full_f16_bytes, if known
+  std::optional<size_t> full_f16_bytes;      // physical bytes of full+f16 after the prefix
+  std::string command_line;
+  std::string started_utc;    // see utc_now
+  double wall_seconds = 0.0;  // of the whole run, with all its policies
+  Provenance provenance;
+
+  const Policy& asked_for() const { return requested ? *requested : policy; }
+};
+
+/// The share that a run is stored and compared under: to 0.01 %, so that what rounding the target to whole
+/// bytes changes does not keep runs apart. Nothing where sizes were not solved, or the share is not known.
+std::optional<double> stored_share(const RunRecord& record);
+
+/// One policy's replay of a trace.
+struct ReplayRecord : RunRecord {
+  ReplayResult result;  // its `seconds` is what this policy took of wall_seconds
   TextDescription text;
   TraceDescription trace;
   int prefix = 0;  // tokens
   int steps = 0;   // queries
-  uint64_t seed = 0;
-  std::string comparison = fixed_parameters;
-  std::optional<size_t> equal_bytes_target;  // bytes that the solver aimed at; only beside `equal_bytes`
-  std::string command_line;
-  std::string started_utc;    // see utc_now
-  double wall_seconds = 0.0;  // of the whole replay; ReplayResult::seconds is what this policy took of it
-  Provenance provenance;
 };
 
 /// A record with model, text and trace filled in from the trace. Reads the whole file, for its hash.
 ReplayRecord describe_trace(const Trace& trace);
+
+/// One policy's closed-loop evaluation: a row of Evaluation::policies, with what all rows share.
+struct EvalRecord : RunRecord {  // its seed is the bootstrap's
+  EvaluationResult result;
+  Estimate full_nll;                   // Evaluation's
+  int rows = 0;                        // Evaluation's
+  int units = 0;                       // Evaluation's
+  std::vector<TextDescription> texts;  // in the order in which they were evaluated; never empty
+  int prefix = 0;                      // tokens
+  int steps = 0;                       // of each text
+};
+
+/// One policy on a retrieval task. `policy` is what was asked for, since each length has a size of its own;
+/// the seed is that of the settings.
+struct TaskRecord : RunRecord {
+  TaskSettings settings;
+  TaskResult result;
+  double full_accuracy = 0.0;  // of full+f32 on the same questions
+  bool model_can = false;      // TaskOutcome's
+  TextDescription haystack;
+};
+
+/// {"task", "lengths", "depths", ...}: all settings, as they are stored.
+nlohmann::json to_json(const TaskSettings& settings);
 
 /// A probe of a model's heads.
 struct ProbeRecord {
@@ -65,49 +107,15 @@ struct ProbeRecord {
   Provenance provenance;
 };
 
-/// Hexadecimal hash of everything that a run's figures depend on: model, trace, prefix, steps, policy and
-/// compute type. Kernel target and threads stay out (figures agree across them to rounding), and so does the
-/// comparison it was made for: the same policy on the same trace is the same run.
+/// Hexadecimal hash of everything that a run's figures depend on: its kind, model, trace or texts, prefix,
+/// steps, policy with the content of files that it names, compute type; of an evaluation also the seed; of a
+/// task all settings, and the share that sizes were solved for. Kernel target and threads stay out (figures
+/// agree across them to rounding), and so does the comparison that a replay or evaluation was made for: the
+/// same policy on the same trace is the same run. InputError where a file that the policy names cannot be
+/// read.
 std::string config_hash(const ReplayRecord& record);
+std::string config_hash(const EvalRecord& record);
+std::string config_hash(const TaskRecord& record);
 std::string config_hash(const ProbeRecord& record);
-
-/// One run as a line of the trade-off table. Bytes and tokens are those right after the prefix was
-/// compressed.
-struct TradeoffRow {
-  int64_t run_id = 0;  // 0: not stored
-  std::string model;
-  std::string model_sha256;
-  std::string text;
-  std::string trace_path;
-  std::string trace_hash;
-  int layers = 0;
-  int query_heads = 0;  // per layer
-  int kv_heads = 0;     // per layer
-  int prefix = 0;       // tokens
-  int steps = 0;        // queries
-  std::string comparison;
-  std::optional<int64_t> equal_bytes_target;
-  std::string policy;  // canonical name
-  double relative_error_mean = 0.0;
-  double relative_error_p99 = 0.0;
-  double relative_error_max = 0.0;
-  double lost_mass_mean = 0.0;
-  double lost_mass_max = 0.0;
-  double largest_dropped_weight = 0.0;
-  double kl_mean = 0.0;  // nats
-  std::optional<double> output_error_mean;
-  double nominal_bytes = 0.0;
-  int64_t logical_bytes = 0;
-  int64_t physical_bytes = 0;
-  int64_t peak_bytes = 0;
-  std::optional<int64_t> full_f16_bytes;  // physical bytes of full+f16 on the same trace and prefix
-  double kept_tokens_mean = 0.0;
-  int protected_heads = 0;  // KV heads of all layers
-  bool dropped_nothing = false;
-};
-
-/// The table's rows of results that need not be stored. full_f16_bytes is set where one of the records is
-/// full+f16 on the same trace and prefix; callers that know it otherwise set it themselves.
-std::vector<TradeoffRow> tradeoff_rows(const std::vector<ReplayRecord>& records);
 
 }  // namespace razorscope

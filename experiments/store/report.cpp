@@ -1,13 +1,13 @@
 #include "experiments/store/report.hpp"
 
-#include <algorithm>
 #include <fmt/format.h>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <tuple>
 
 #include "experiments/store/policy_label.hpp"
 #include "experiments/store/report_formats.hpp"
+#include "experiments/store/report_groups.hpp"
+#include "experiments/store/text_table.hpp"
 #include "models/base/error.hpp"
 
 namespace razorscope {
@@ -17,8 +17,6 @@ auto group_key(const TradeoffRow& row) {
   return std::tie(row.model, row.model_sha256, row.trace_hash, row.text, row.prefix, row.steps,
                   row.comparison, row.equal_bytes_target);
 }
-
-bool is_full(const TradeoffRow& row) { return row.policy == "full" || row.policy.starts_with("full+"); }
 
 /// The policy, where this program knows it and it has the selection and variant.
 std::optional<Policy> policy_if(const std::string& name, std::string_view selection,
@@ -47,6 +45,43 @@ std::string scope_note(const TradeoffRow& row, const Policy& policy) {
              : fmt::format("bound={} promises nothing; norm-bound is proven", bound));
 }
 
+/// Names of files and models need not be UTF-8, which JSON asks for.
+std::string json_text(const nlohmann::json& document) {
+  return document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + '\n';
+}
+
+std::string csv_text(const ReportData& data, ReportSection section) {
+  switch (section) {
+    case ReportSection::replay:
+      return format_csv(report_groups(data.replay));
+    case ReportSection::eval:
+      return format_csv(data.closed_loop);
+    case ReportSection::tasks:
+      break;
+  }
+  return format_csv(data.tasks);
+}
+
+std::string section_text(const ReportData& data, bool markdown) {
+  std::string out;
+  if (!data.replay.empty())
+    out += format_title("Replay: open loop over a trace", markdown) +
+           format_text(report_groups(data.replay), markdown) + '\n';
+  if (!data.closed_loop.empty())
+    out += format_title("Closed loop: the model decoding under each policy", markdown) +
+           format_text(data.closed_loop, markdown) + '\n';
+  if (!data.tasks.empty())
+    out += format_title("Tasks: answers from a compressed context", markdown) +
+           format_text(data.tasks, markdown) + '\n';
+  if (!data.ladder.empty())
+    out += format_title("Ladder: whether what is cheap to measure ranks policies as what is dear does",
+                        markdown) +
+           format_text(data.ladder, data.tasks, markdown) + '\n';
+  if (out.empty()) return "No runs are stored.\n";
+  out.pop_back();  // the empty line after the last section
+  return out;
+}
+
 }  // namespace
 
 ReportFormat report_format(const std::string& name) {
@@ -57,26 +92,34 @@ ReportFormat report_format(const std::string& name) {
   throw InputError("--format", unknown_name("format", name, {"table", "md", "csv", "json"}));
 }
 
-std::optional<double> relative_bytes(const TradeoffRow& row) {
-  if (!row.full_f16_bytes || *row.full_f16_bytes == 0) return std::nullopt;
-  return static_cast<double>(row.physical_bytes) / static_cast<double>(*row.full_f16_bytes);
+ReportSection report_section(const std::string& name) {
+  if (name == "replay") return ReportSection::replay;
+  if (name == "eval") return ReportSection::eval;
+  if (name == "tasks") return ReportSection::tasks;
+  throw InputError("--section", unknown_name("section", name, {"replay", "eval", "tasks"}));
+}
+
+std::optional<double> relative_bytes(double physical_bytes, const RunRow& row) {
+  if (row.full_f16_bytes.value_or(0) == 0) return std::nullopt;
+  return physical_bytes / static_cast<double>(*row.full_f16_bytes);
 }
 
 std::vector<ReportGroup> report_groups(const std::vector<TradeoffRow>& rows) {
-  std::vector<ReportGroup> groups;
-  std::map<decltype(group_key(rows.front())), size_t> index;
-  for (const TradeoffRow& row : rows) {
-    const auto [found, is_new] = index.try_emplace(group_key(row), groups.size());
-    if (is_new) groups.emplace_back();
-    groups[found->second].push_back(row);
-  }
-  for (ReportGroup& group : groups) {
-    std::stable_sort(group.begin(), group.end(), [](const TradeoffRow& a, const TradeoffRow& b) {
-      if (is_full(a) != is_full(b)) return is_full(a);
-      return a.physical_bytes > b.physical_bytes;
-    });
-  }
-  return groups;
+  return grouped(rows, group_key);
+}
+
+std::vector<std::vector<ClosedLoopRow>> closed_loop_groups(const std::vector<ClosedLoopRow>& rows) {
+  return grouped(rows, [](const ClosedLoopRow& row) {
+    return std::tie(row.model, row.model_sha256, row.text, row.text_ids, row.prefix, row.steps,
+                    row.comparison, row.equal_bytes_share, row.equal_bytes_target);
+  });
+}
+
+std::vector<std::vector<TaskRow>> task_groups(const std::vector<TaskRow>& rows) {
+  return grouped(rows, [](const TaskRow& row) {
+    return std::tie(row.model, row.model_sha256, row.text, row.text_ids, row.settings_json, row.comparison,
+                    row.equal_bytes_share, row.equal_bytes_target);
+  });
 }
 
 std::vector<std::string> report_notes(const ReportGroup& group) {
@@ -100,7 +143,16 @@ std::vector<std::string> report_notes(const ReportGroup& group) {
   return notes;
 }
 
-nlohmann::json report_json(const std::vector<TradeoffRow>& rows) { return format_json(report_groups(rows)); }
+nlohmann::json report_json(const std::vector<TradeoffRow>& rows) {
+  return {{"groups", format_json(report_groups(rows))}};
+}
+
+nlohmann::json whole_report_json(const ReportData& data) {
+  return {{"groups", format_json(report_groups(data.replay))},
+          {"closed_loop", format_json(data.closed_loop)},
+          {"tasks", format_json(data.tasks)},
+          {"ladder", format_json(data.ladder)}};
+}
 
 std::string format_report(const std::vector<TradeoffRow>& rows, ReportFormat format) {
   const std::vector<ReportGroup> groups = report_groups(rows);
@@ -114,8 +166,21 @@ std::string format_report(const std::vector<TradeoffRow>& rows, ReportFormat for
     case ReportFormat::json:
       break;
   }
-  // Names of files and models need not be UTF-8, which JSON asks for.
-  return format_json(groups).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + '\n';
+  return json_text(report_json(rows));
+}
+
+std::string format_whole_report(const ReportData& data, ReportFormat format,
+                                std::optional<ReportSection> section) {
+  if (format == ReportFormat::csv) return csv_text(data, section.value_or(ReportSection::replay));
+  ReportData asked_for = data;
+  if (section) {
+    asked_for.ladder.clear();
+    if (*section != ReportSection::replay) asked_for.replay.clear();
+    if (*section != ReportSection::eval) asked_for.closed_loop.clear();
+    if (*section != ReportSection::tasks) asked_for.tasks.clear();
+  }
+  if (format == ReportFormat::json) return json_text(whole_report_json(asked_for));
+  return section_text(asked_for, format == ReportFormat::markdown);
 }
 
 }  // namespace razorscope

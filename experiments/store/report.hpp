@@ -1,22 +1,45 @@
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "experiments/store/records.hpp"
+#include "experiments/store/rows.hpp"
 
 namespace razorscope {
 
-/// How the trade-off table is written.
+/// How a report is written.
 ///   table     aligned, for terminals
 ///   markdown  with a heading per group
 ///   csv       one flat table, every figure at full precision (RFC 4180, lines end in a newline)
-///   json      {"groups": [{..., "policies": [...]}]}, with the keys that `replay` uses
+///   json      {"groups": [{..., "policies": [...]}], "closed_loop": the same, "tasks": the same,
+///             "ladder": [{..., "correlations": [...], "rows": [...]}]}, with the keys that `replay`, `eval`
+///             and `task` use
 enum class ReportFormat { table, markdown, csv, json };
 
 /// By the name that the command line uses (table, md, csv, json); InputError with the allowed ones.
 ReportFormat report_format(const std::string& name);
+
+/// What a report is about. The ladder compares them, so it stands only where none was asked for by itself.
+enum class ReportSection { replay, eval, tasks };
+
+/// By the name that the command line uses (replay, eval, tasks); InputError with the allowed ones.
+ReportSection report_section(const std::string& name);
+
+/// All that a store holds to be reported.
+struct ReportData {
+  std::vector<TradeoffRow> replay;
+  std::vector<ClosedLoopRow> closed_loop;
+  std::vector<TaskRow> tasks;
+  std::vector<LadderRow> ladder;
+};
+
+/// All sections that have rows, or the one asked for; csv, being one table, has the replays unless another is
+/// asked for. A section begins with its curves: a table with a column per share of bytes, where runs differ
+/// in nothing else. No figure stands without what it was measured on, how often, and its interval.
+std::string format_whole_report(const ReportData& data, ReportFormat format,
+                                std::optional<ReportSection> section = std::nullopt);
 
 /// The trade-off table of rows from a store or from tradeoff_rows. Rows that may be compared (same model,
 /// trace, text, prefix, steps, comparison and byte target) stand together, groups in the order in which they
@@ -25,6 +48,7 @@ ReportFormat report_format(const std::string& name);
 std::string format_report(const std::vector<TradeoffRow>& rows, ReportFormat format);
 
 /// What the format `json` prints.
+nlohmann::json whole_report_json(const ReportData& data);
 nlohmann::json report_json(const std::vector<TradeoffRow>& rows);
 
 /// Rows that may be compared, sorted as above; never empty.

@@ -1,15 +1,13 @@
-#include <algorithm>
 #include <fmt/format.h>
 #include <string_view>
 
-#include "experiments/store/policy_label.hpp"
+#include "experiments/store/report_curves.hpp"
 #include "experiments/store/report_formats.hpp"
-#include "models/base/machine.hpp"
+#include "experiments/store/report_words.hpp"
+#include "experiments/store/text_table.hpp"
 
 namespace razorscope {
 namespace {
-
-using Cells = std::vector<std::string>;
 
 const Cells& header() {
   static const Cells names = {"policy", "MiB", "% of f16",  "kept/head", "protected", "error mean",
@@ -32,109 +30,39 @@ constexpr std::string_view legend[] = {
     "included.",
 };
 
-/// What may stand in one line of a table: names come from files.
-std::string printable(const std::string& text, bool markdown) {
-  std::string out;
-  for (const char c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
-      out += '?';
-    } else if (markdown && c == '|') {
-      out += "\\|";
-    } else {
-      out += c;
-    }
-  }
-  return out;
-}
-
-std::string mebibytes(int64_t bytes) {
-  return fmt::format("{:.3f}", static_cast<double>(bytes) / (1024.0 * 1024.0));
-}
-
 Cells cells(const TradeoffRow& row, bool markdown) {
-  const auto figure = [](double value) { return fmt::format("{:.3g}", value); };
-  const std::optional<double> relative = relative_bytes(row);
-  const std::string label = printable(policy_label(row.policy), markdown);
-  return {markdown ? fmt::format("`{}`", label) : label,
-          mebibytes(row.physical_bytes),
-          relative ? fmt::format("{:.1f}", 100.0 * *relative) : "-",
+  return {policy_cell(row.policy, markdown),
+          mebibytes(static_cast<double>(row.physical_bytes)),
+          percent_of_full(static_cast<double>(row.physical_bytes), row),
           fmt::format("{:.1f}", row.kept_tokens_mean),
           fmt::format("{}/{}", row.protected_heads, row.layers * row.kv_heads),
-          figure(row.relative_error_mean),
-          figure(row.relative_error_p99),
-          figure(row.relative_error_max),
-          row.output_error_mean ? figure(*row.output_error_mean) : "-",
-          figure(row.lost_mass_mean),
-          figure(row.kl_mean),
-          mebibytes(row.peak_bytes)};
+          figure_text(row.relative_error_mean),
+          figure_text(row.relative_error_p99),
+          figure_text(row.relative_error_max),
+          row.output_error_mean ? figure_text(*row.output_error_mean) : "-",
+          figure_text(row.lost_mass_mean),
+          figure_text(row.kl_mean),
+          mebibytes(static_cast<double>(row.peak_bytes))};
 }
 
 std::string heading(const TradeoffRow& row) {
-  const std::string source = row.text.empty() ? fmt::format("trace {}", row.trace_path) : row.text;
-  std::string comparison = row.comparison;
-  if (row.equal_bytes_target)
-    comparison += fmt::format(" (at most {})", format_bytes(static_cast<double>(*row.equal_bytes_target)));
-  return fmt::format("{}, {}, prefix {} tokens, {}; n = {} queries x {} heads ({} layers of {})", row.model,
-                     source, row.prefix, comparison, row.steps, row.layers * row.query_heads, row.layers,
-                     row.query_heads);
-}
-
-/// Characters, not bytes, of UTF-8.
-size_t width_of(const std::string& text) {
-  return static_cast<size_t>(std::count_if(
-      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0U) != 0x80U; }));
-}
-
-std::vector<size_t> widths_of(const std::vector<Cells>& table) {
-  std::vector<size_t> widths(header().size());
-  for (const Cells& row : table) {
-    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width_of(row[i]));
-  }
-  return widths;
-}
-
-/// The first column to the left, figures to the right.
-std::string aligned(const Cells& row, const std::vector<size_t>& widths, std::string_view between) {
-  std::string line;
-  for (size_t i = 0; i < row.size(); ++i) {
-    const std::string padding(widths[i] - width_of(row[i]), ' ');
-    if (i > 0) line += between;
-    line += i == 0 ? row[i] + padding : padding + row[i];
-  }
-  return line;
-}
-
-std::string format_table(const std::vector<Cells>& table, bool markdown) {
-  const std::vector<size_t> widths = widths_of(table);
-  std::string out;
-  for (size_t i = 0; i < table.size(); ++i) {
-    const std::string line = aligned(table[i], widths, markdown ? " | " : "  ");
-    out += markdown ? fmt::format("| {} |\n", line) : line + '\n';
-    if (i > 0) continue;
-    Cells rules;
-    for (const size_t width : widths) rules.push_back(std::string(width, '-'));
-    if (markdown) {
-      for (size_t column = 1; column < rules.size(); ++column) rules[column].back() = ':';
-      out += fmt::format("| {} |\n", aligned(rules, widths, " | "));
-    } else {
-      out += aligned(rules, widths, "  ") + '\n';
-    }
-  }
-  return out;
+  return fmt::format("{}, {}; {}", subject_text(row), comparison_text(row), n_text(row));
 }
 
 }  // namespace
 
 std::string format_text(const std::vector<ReportGroup>& groups, bool markdown) {
   if (groups.empty()) return "No runs are stored.\n";
-  std::string out;
+  std::vector<TradeoffRow> rows;
+  for (const ReportGroup& group : groups) rows.insert(rows.end(), group.begin(), group.end());
+  std::string out = format_curves(curve_groups(rows), markdown);
   for (const ReportGroup& group : groups) {
     std::vector<Cells> table = {header()};
     for (const TradeoffRow& row : group) table.push_back(cells(row, markdown));
-    out += fmt::format("{}{}\n\n", markdown ? "### " : "", printable(heading(group.front()), markdown));
+    out += format_heading(heading(group.front()), markdown);
     out += format_table(table, markdown) + '\n';
     const std::vector<std::string> notes = report_notes(group);
-    for (const std::string& note : notes) out += fmt::format("- {}\n", printable(note, markdown));
+    for (const std::string& note : notes) out += format_note(note, markdown);
     if (!notes.empty()) out += '\n';
   }
   for (const std::string_view line : legend) out += fmt::format("{}{}\n", markdown ? "- " : "", line);

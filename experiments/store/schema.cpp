@@ -1,5 +1,7 @@
 #include "experiments/store/schema.hpp"
 
+#include "experiments/store/schema_version_2.hpp"
+
 namespace razorscope {
 namespace {
 
@@ -212,7 +214,8 @@ JOIN models ON models.id = probes.model_id;
 }  // namespace
 
 const std::vector<std::string>& schema_migrations() {
-  static const std::vector<std::string> migrations = {std::string(version_1_tables) + version_1_views};
+  static const std::vector<std::string> migrations = {std::string(version_1_tables) + version_1_views,
+                                                      schema_version_2};
   return migrations;
 }
 

@@ -1,51 +1,13 @@
 #include "experiments/store/store.hpp"
 
-#include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <utility>
 
 #include "experiments/store/connection.hpp"
+#include "experiments/store/run_writer.hpp"
 
 namespace razorscope {
 namespace {
-
-/// NULL for "".
-std::optional<std::string> known(const std::string& text) {
-  return text.empty() ? std::nullopt : std::optional<std::string>(text);
-}
-
-// Rows that several runs share are found by whatever makes them unique, else made. An upsert that changes
-// nothing of importance is used since only then RETURNING tells the id of a row that was there.
-
-int64_t provenance_id(SQLite::Database& database, const Provenance& provenance) {
-  return insert_returning_id(
-      database,
-      "INSERT INTO provenance (program_version, git_commit, cpu, kernel_target, compute_type, threads, os) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET os = excluded.os RETURNING id",
-      provenance.program_version, provenance.commit, provenance.cpu, provenance.target, provenance.compute,
-      provenance.threads, provenance.os);
-}
-
-int64_t model_id(SQLite::Database& database, const ModelDescription& model) {
-  const Shape& shape = model.shape;
-  const std::string scheme = shape.position == PositionScheme::alibi ? "alibi" : "rope";
-  // A trace may not tell the context that the model file does.
-  return insert_returning_id(
-      database,
-      "INSERT INTO models (name, sha256, architecture, layers, query_heads, kv_heads, head_size, "
-      "context_tokens, position_scheme) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
-      "ON CONFLICT DO UPDATE SET context_tokens = max(context_tokens, excluded.context_tokens) RETURNING id",
-      shape.name, known(model.sha256), shape.architecture, shape.layers, shape.query_heads, shape.kv_heads,
-      shape.head_size, shape.context, scheme);
-}
-
-std::optional<int64_t> text_id(SQLite::Database& database, const TextDescription& text) {
-  if (text.name.empty() && text.sha256.empty()) return std::nullopt;
-  return insert_returning_id(database,
-                             "INSERT INTO texts (name, sha256) VALUES (?, ?) "
-                             "ON CONFLICT DO UPDATE SET name = excluded.name RETURNING id",
-                             text.name, known(text.sha256));
-}
 
 int64_t trace_id(SQLite::Database& database, const TraceDescription& trace, int64_t model,
                  std::optional<int64_t> text) {
@@ -56,34 +18,16 @@ int64_t trace_id(SQLite::Database& database, const TraceDescription& trace, int6
       trace.content_hash, model, text, trace.tokens, trace.path);
 }
 
-int64_t policy_id(SQLite::Database& database, const Policy& policy) {
-  // A file name among the parameters need not be UTF-8, which JSON asks for.
-  const std::string parameters =
-      policy.to_json().dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  return insert_returning_id(
-      database,
-      "INSERT INTO policies (canonical_name, selection, variant, codec, parameters_json) "
-      "VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET parameters_json = excluded.parameters_json RETURNING "
-      "id",
-      policy.name(), policy.selection(), policy.variant(), policy.codec_name(), parameters);
-}
-
-int64_t insert_run(SQLite::Database& database, const ReplayRecord& record) {
-  const int64_t model = model_id(database, record.model);
-  const int64_t trace = trace_id(database, record.trace, model, text_id(database, record.text));
-  return insert_returning_id(
-      database,
-      "INSERT INTO runs (config_hash, kind, trace_id, model_id, policy_id, prefix_tokens, steps, seed, "
-      "provenance_id, "
-      "equal_bytes_target, comparison, command_line, started_utc, wall_seconds) VALUES (?, 'replay', ?, ?, "
-      "?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-      "ON CONFLICT (config_hash) DO UPDATE SET seed = excluded.seed, provenance_id = excluded.provenance_id, "
-      "equal_bytes_target = excluded.equal_bytes_target, comparison = excluded.comparison, "
-      "command_line = excluded.command_line, started_utc = excluded.started_utc, wall_seconds = "
-      "excluded.wall_seconds RETURNING id",
-      config_hash(record), trace, model, policy_id(database, record.policy), record.prefix, record.steps,
-      record.seed, provenance_id(database, record.provenance), record.equal_bytes_target, record.comparison,
-      record.command_line, record.started_utc, record.wall_seconds);
+int64_t insert_replay(SQLite::Database& database, const ReplayRecord& record) {
+  RunColumns columns;
+  columns.kind = "replay";
+  columns.config_hash = config_hash(record);
+  columns.model = model_id(database, record.model);
+  columns.trace = trace_id(database, record.trace, columns.model, text_id(database, record.text));
+  columns.prefix = record.prefix;
+  columns.steps = record.steps;
+  columns.seed = record.seed;
+  return insert_run(database, record, columns);
 }
 
 void insert_result(SQLite::Database& database, int64_t run, const ReplayResult& result) {
@@ -92,26 +36,25 @@ void insert_result(SQLite::Database& database, int64_t run, const ReplayResult& 
       "INSERT OR REPLACE INTO replay_results (run_id, relative_error_mean, relative_error_p99, "
       "relative_error_max, "
       "lost_mass_mean, lost_mass_max, largest_dropped_weight, kl_mean_nats, output_error_mean, "
-      "nominal_bytes, "
+      "regret_mean, read_tokens_mean, nominal_bytes, "
       "logical_bytes, physical_bytes, keys_bytes, values_bytes, compensation_bytes, positions_bytes, "
       "padding_bytes, "
       "end_physical_bytes, end_logical_bytes, peak_bytes, kept_tokens_mean, protected_heads, "
       "dropped_nothing, "
-      "compute_seconds) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+      "compute_seconds) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+      "?)");
   const ByteLedger& bytes = result.compressed;
   bind_all(statement, run, result.relative_error_mean, result.relative_error_p99, result.relative_error_max,
            result.lost_mass_mean, result.lost_mass_max, result.largest_dropped_weight, result.kl_mean,
-           result.output_error_mean, bytes.nominal, bytes.logical(), bytes.physical(), bytes.keys,
-           bytes.values, bytes.compensation, bytes.positions, bytes.padding, result.at_end.physical(),
-           result.at_end.logical(), result.peak_bytes, result.kept_tokens_mean, result.protected_heads,
-           result.dropped_nothing, result.seconds);
+           result.output_error_mean, result.regret_mean, result.read_tokens_mean, bytes.nominal,
+           bytes.logical(), bytes.physical(), bytes.keys, bytes.values, bytes.compensation, bytes.positions,
+           bytes.padding, result.at_end.physical(), result.at_end.logical(), result.peak_bytes,
+           result.kept_tokens_mean, result.protected_heads, result.dropped_nothing, result.seconds);
   statement.exec();
 }
 
 void insert_head_errors(SQLite::Database& database, int64_t run, const std::vector<HeadErrors>& heads) {
-  SQLite::Statement old(database, "DELETE FROM head_errors WHERE run_id = ?");
-  bind_all(old, run);
-  old.exec();
+  delete_rows_of_run(database, "head_errors", run);
   SQLite::Statement statement(
       database,
       "INSERT INTO head_errors (run_id, layer, kv_head, query_head, relative_error, relative_error_max, "
@@ -186,7 +129,7 @@ int64_t Store::add_replay(const ReplayRecord& record) {
   SQLite::Database& database = writable().database();
   return connection_->guarded([&] {
     SQLite::Transaction transaction(database, SQLite::TransactionBehavior::IMMEDIATE);
-    const int64_t run = insert_run(database, record);
+    const int64_t run = insert_replay(database, record);
     insert_result(database, run, record.result);
     insert_head_errors(database, run, record.result.heads);
     transaction.commit();

@@ -10,7 +10,7 @@
 
 #include "experiments/store/provenance.hpp"
 #include "experiments/store/records.hpp"
-#include "sim/replay/replay.hpp"
+#include "experiments/store/rows.hpp"
 
 namespace razorscope {
 
@@ -73,14 +73,24 @@ class Store {
   /// bears the comparison, command line and provenance of the latest. Values that are not numbers (NaN) are
   /// refused.
   int64_t add_replay(const ReplayRecord& record);
+  int64_t add_eval(const EvalRecord& record);
+  int64_t add_task(const TaskRecord& record);
   /// Stores a probe and returns its id; one with the same config_hash is replaced and keeps its id.
   int64_t add_probe(const ProbeRecord& record);
 
   /// The id of the run with a config_hash, where it is stored.
   std::optional<int64_t> find_run(const std::string& config_hash);
-  /// All runs, by model, text, trace, prefix, steps and comparison; then in the order in which they were
+  /// All replays, by model, text, trace, prefix, steps and comparison; then in the order in which they were
   /// first stored.
   std::vector<TradeoffRow> tradeoff();
+  /// All evaluations, by model, texts, prefix, steps and comparison; then as above.
+  std::vector<ClosedLoopRow> closed_loop();
+  /// All runs of tasks, by model, task, haystack, settings and comparison; then as above.
+  std::vector<TaskRow> tasks();
+  /// In the order in which they were put. Empty where there is no such run.
+  std::vector<TaskAnswer> task_answers(int64_t run_id);
+  /// Evaluations beside replays of the same, by model, texts, prefix and steps.
+  std::vector<LadderRow> ladder();
   /// By layer, then query head. Empty where there is no such run.
   std::vector<HeadErrors> head_errors(int64_t run_id);
   std::vector<RunProvenance> provenance_of_runs();

@@ -1,54 +1,8 @@
 #include "experiments/store/connection.hpp"
+#include "experiments/store/row_reader.hpp"
 #include "experiments/store/store.hpp"
 
 namespace razorscope {
-namespace {
-
-/// Reads a row's columns in order.
-class RowReader {
- public:
-  explicit RowReader(const SQLite::Statement& statement) : statement_(statement) {}
-
-  RowReader& operator>>(int64_t& value) {
-    value = next().getInt64();
-    return *this;
-  }
-  RowReader& operator>>(int& value) {
-    value = next().getInt();
-    return *this;
-  }
-  RowReader& operator>>(bool& value) {
-    value = next().getInt() != 0;
-    return *this;
-  }
-  RowReader& operator>>(double& value) {
-    value = next().getDouble();
-    return *this;
-  }
-  /// "" for NULL.
-  RowReader& operator>>(std::string& value) {
-    value = next().getString();
-    return *this;
-  }
-  RowReader& operator>>(std::optional<int64_t>& value) {
-    const SQLite::Column column = next();
-    value = column.isNull() ? std::nullopt : std::optional<int64_t>(column.getInt64());
-    return *this;
-  }
-  RowReader& operator>>(std::optional<double>& value) {
-    const SQLite::Column column = next();
-    value = column.isNull() ? std::nullopt : std::optional<double>(column.getDouble());
-    return *this;
-  }
-
- private:
-  SQLite::Column next() { return statement_.getColumn(index_++); }
-
-  const SQLite::Statement& statement_;
-  int index_ = 0;
-};
-
-}  // namespace
 
 std::optional<int64_t> Store::find_run(const std::string& config_hash) {
   return connection_->guarded([&]() -> std::optional<int64_t> {
@@ -63,25 +17,26 @@ std::vector<TradeoffRow> Store::tradeoff() {
   return connection_->guarded([&] {
     SQLite::Statement statement(
         connection_->database(),
-        "SELECT run_id, model, model_sha256, text, trace_path, trace_hash, layers, query_heads, kv_heads, "
-        "prefix_tokens, steps, "
-        "comparison, equal_bytes_target, policy, relative_error_mean, relative_error_p99, "
-        "relative_error_max, lost_mass_mean, "
-        "lost_mass_max, largest_dropped_weight, kl_mean_nats, output_error_mean, nominal_bytes, "
-        "logical_bytes, physical_bytes, "
-        "peak_bytes, full_f16_bytes, kept_tokens_mean, protected_heads, dropped_nothing FROM tradeoff "
+        "SELECT run_id, model, model_sha256, text, prefix_tokens, steps, comparison, equal_bytes_target, "
+        "equal_bytes_share, requested_policy, policy, full_f16_bytes, trace_path, trace_hash, layers, "
+        "query_heads, kv_heads, relative_error_mean, relative_error_p99, relative_error_max, "
+        "lost_mass_mean, lost_mass_max, largest_dropped_weight, kl_mean_nats, output_error_mean, "
+        "regret_mean, read_tokens_mean, "
+        "nominal_bytes, logical_bytes, physical_bytes, peak_bytes, kept_tokens_mean, protected_heads, "
+        "dropped_nothing FROM tradeoff "
         "ORDER BY model, model_sha256, text, trace_hash, prefix_tokens, steps, comparison DESC, "
         "equal_bytes_target, run_id");
     std::vector<TradeoffRow> rows;
     while (statement.executeStep()) {
       TradeoffRow row;
-      RowReader(statement) >> row.run_id >> row.model >> row.model_sha256 >> row.text >> row.trace_path >>
-          row.trace_hash >> row.layers >> row.query_heads >> row.kv_heads >> row.prefix >> row.steps >>
-          row.comparison >> row.equal_bytes_target >> row.policy >> row.relative_error_mean >>
-          row.relative_error_p99 >> row.relative_error_max >> row.lost_mass_mean >> row.lost_mass_max >>
-          row.largest_dropped_weight >> row.kl_mean >> row.output_error_mean >> row.nominal_bytes >>
-          row.logical_bytes >> row.physical_bytes >> row.peak_bytes >> row.full_f16_bytes >>
-          row.kept_tokens_mean >> row.protected_heads >> row.dropped_nothing;
+      RowReader reader(statement);
+      read_run(reader, row);
+      reader >> row.trace_path >> row.trace_hash >> row.layers >> row.query_heads >> row.kv_heads >>
+          row.relative_error_mean >> row.relative_error_p99 >> row.relative_error_max >> row.lost_mass_mean >>
+          row.lost_mass_max >> row.largest_dropped_weight >> row.kl_mean >> row.output_error_mean >>
+          row.regret_mean >> row.read_tokens_mean >> row.nominal_bytes >> row.logical_bytes >>
+          row.physical_bytes >> row.peak_bytes >> row.kept_tokens_mean >> row.protected_heads >>
+          row.dropped_nothing;
       rows.push_back(std::move(row));
     }
     return rows;

@@ -24,11 +24,15 @@
 #include "experiments/store/report.hpp"
 #include "experiments/store/schema.hpp"
 #include "models/base/error.hpp"
+#include "tests/support/child_process.hpp"
+#include "tests/support/error_message.hpp"
+#include "tests/support/stored_runs.hpp"
 
 namespace razorscope {
 namespace {
 
 namespace fs = std::filesystem;
+using namespace testing;  // NOLINT(google-build-using-namespace): of tests/support
 
 /// A folder of its own for every test.
 class StoreTest : public ::testing::Test {
@@ -48,58 +52,6 @@ class StoreTest : public ::testing::Test {
   fs::path folder_;
 };
 
-ReplayRecord record_of(const std::string& policy, int heads = 6, double error = 0.25) {
-  ReplayRecord record;
-  record.policy = Policy::parse(policy);
-  Shape& shape = record.model.shape;
-  shape.name = "tiny, \"quoted\" model";
-  shape.architecture = "llama";
-  shape.layers = 2;
-  shape.query_heads = heads / 2;
-  shape.kv_heads = 1;
-  shape.head_size = 64;
-  shape.context = 2048;
-  record.model.sha256 = "m1";
-  record.text = {"harbour.txt", "t1"};
-  record.trace = {"/data/trace.safetensors", "c1", 1600};
-  record.prefix = 1536;
-  record.steps = 64;
-  record.seed = std::numeric_limits<uint64_t>::max();
-  record.command_line = "razorscope replay";
-  record.started_utc = utc_now();
-  record.wall_seconds = 1.5;
-  record.provenance = {"0.1", "abc", "a cpu", "scalar", "f32", 2, "an os"};
-  ReplayResult& result = record.result;
-  result.policy = record.policy.name();
-  result.relative_error_mean = error;
-  result.relative_error_p99 = 0.5;
-  result.relative_error_max = 0.75;
-  result.lost_mass_mean = 0.125;
-  result.lost_mass_max = 0.375;
-  result.largest_dropped_weight = 1e-7;
-  result.kl_mean = 0.0625;
-  result.compressed.keys = 1000;
-  result.compressed.values = 1001;
-  result.compressed.compensation = 20;
-  result.compressed.positions = 30;
-  result.compressed.padding = 400;
-  result.compressed.nominal = 2000.5;
-  result.at_end.keys = 5000;
-  result.peak_bytes = 1 << 20;
-  result.kept_tokens_mean = 256.5;
-  result.protected_heads = 1;
-  result.seconds = 0.25;
-  for (int i = 0; i < heads; ++i) {
-    HeadErrors head;
-    head.layer = i / shape.query_heads;
-    head.query_head = i % shape.query_heads;
-    head.relative_error = error + i;
-    head.kl = 0.5 * i;
-    result.heads.push_back(head);
-  }
-  return record;
-}
-
 ProbeRecord probe_of() {
   ProbeRecord record;
   record.model = record_of("full").model;
@@ -118,49 +70,6 @@ ProbeRecord probe_of() {
   scores.echo = {0.1, 0.2, 0.3, 0.4, 0.8, 0.7, 0.6, 0.5};
   scores.induction = {0.9, 0.1, 0.2, 0.3, 0.4, 0.5, 0.5, 0.1};
   return record;
-}
-
-std::string message_of(const std::function<void()>& task) {
-  try {
-    task();
-  } catch (const InputError& problem) {
-    return std::string("input: ") + problem.what();
-  } catch (const std::runtime_error& problem) {
-    return std::string("runtime: ") + problem.what();
-  }
-  return "no error";
-}
-
-void expect_message(const std::string& kind, const std::vector<std::string>& fragments,
-                    const std::function<void()>& task) {
-  const std::string message = message_of(task);
-  EXPECT_TRUE(message.starts_with(kind + ": ")) << message;
-  for (const std::string& fragment : fragments)
-    EXPECT_NE(message.find(fragment), std::string::npos) << "'" << fragment << "' in: " << message;
-}
-
-/// Runs the task in another process, which succeeds where it ends without an exception.
-pid_t start_child(const std::function<void()>& task) {
-  const pid_t child = fork();
-  if (child != 0) return child;
-  try {
-    task();
-    _exit(0);
-  } catch (const std::exception& problem) {
-    fmt::print(stderr, "child: {}\n", problem.what());
-    _exit(1);
-  }
-}
-
-bool succeeded(pid_t child) {
-  int status = 0;
-  waitpid(child, &status, 0);
-  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
-
-int64_t ask(const fs::path& path, const std::string& sql) {
-  SQLite::Database database(path.string(), SQLite::OPEN_READWRITE, 10'000);
-  return database.execAndGet(sql).getInt64();
 }
 
 /// Everything that belongs to a run is there, or nothing.
@@ -190,7 +99,7 @@ TEST_F(StoreTest, MakesFoldersAndSchema) {
                 "SELECT count(*) FROM pragma_table_list WHERE type = 'table' AND schema = 'main' AND name "
                 "NOT LIKE 'sqlite%' AND NOT strict"),
             0);
-  EXPECT_EQ(ask(path, "SELECT count(*) FROM sqlite_schema WHERE type = 'view'"), 3);
+  EXPECT_EQ(ask(path, "SELECT count(*) FROM sqlite_schema WHERE type = 'view'"), 7);
   SQLite::Database database(path.string());
   EXPECT_EQ(database.execAndGet("PRAGMA journal_mode").getString(), "wal");
   EXPECT_TRUE(Store::open_read_only(path).tradeoff().empty());
@@ -489,9 +398,9 @@ TEST_F(StoreTest, LeavesNoHalfRunWhenKilledInATransaction) {
     database.exec(
         "PRAGMA cache_size = 1; BEGIN IMMEDIATE");  // so small that pages are written before the commit
     database.exec(
-        "INSERT INTO runs SELECT 77, 'half', kind, trace_id, model_id, policy_id, prefix_tokens, steps, "
-        "seed, "
-        "provenance_id, equal_bytes_target, comparison, command_line, started_utc, wall_seconds FROM runs");
+        "INSERT INTO runs SELECT 77, 'half', kind, trace_id, model_id, policy_id, requested_policy, "
+        "prefix_tokens, steps, seed, settings_json, provenance_id, comparison, equal_bytes_target, "
+        "equal_bytes_share, full_f16_bytes, command_line, started_utc, wall_seconds FROM runs");
     database.exec(
         "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) "
         "INSERT INTO head_errors SELECT 77, i, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0 FROM n");
@@ -608,6 +517,7 @@ TEST(PolicyLabelTest, LeavesOutDefaults) {
   EXPECT_EQ(label("razor:choose=bytes,budget=0.25"), "razor/weighted:choose=bytes+f16");
   EXPECT_EQ(label("razor/scope:epsilon=0.01"), "razor/scope:epsilon=0.01+f16");
   EXPECT_EQ(label("full+k=f32+v=f16"), "full+k=f32+v=f16");
+  EXPECT_EQ(label("full+kivi4/chunk/prefix"), "full+kivi4/chunk/prefix");
   EXPECT_EQ(label("razor:heads=\"a,b \"\"c\"\".json\""), "razor/weighted:heads=\"a,b \"\"c\"\".json\"+f16");
   EXPECT_EQ(policy_label("quantum:spin=1+f8"), "quantum:spin=1+f8");
 }

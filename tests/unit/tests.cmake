@@ -9,6 +9,10 @@ razorscope_tests(unit
   gguf_test.cpp
   safetensors_test.cpp
   score_bounds_test.cpp
+  rank_correlation_test.cpp
+  report_curves_test.cpp
+  store_eval_test.cpp
+  store_migration_test.cpp
   store_test.cpp
   tensor_type_test.cpp
   trace_test.cpp
