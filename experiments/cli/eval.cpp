@@ -1,10 +1,14 @@
+#include <chrono>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "experiments/cli/commands.hpp"
 #include "experiments/cli/options.hpp"
 #include "experiments/cli/policy_options.hpp"
-#include "experiments/store/policy_label.hpp"
+#include "experiments/cli/run_records.hpp"
+#include "experiments/store/report.hpp"
+#include "experiments/store/store.hpp"
 #include "models/base/error.hpp"
 #include "models/base/machine.hpp"
 #include "sim/closed_loop/evaluate.hpp"
@@ -20,6 +24,7 @@ struct Options {
   int prefix = 0;
   int steps = 0;
   PolicyOptions policies;
+  std::string db;
 };
 
 nlohmann::json low(const Estimate& estimate) {
@@ -50,28 +55,45 @@ nlohmann::json result_json(const EvaluationResult& result) {
           {"seconds", result.seconds}};
 }
 
-std::string interval_text(const Estimate& estimate) {
-  if (!estimate.interval) return "(too few)";
-  return fmt::format("[{:.4f}, {:.4f}]", estimate.interval->low, estimate.interval->high);
+/// One record a policy, with what they share filled in from `shared`.
+std::vector<EvalRecord> records_of(const Evaluation& evaluation, const std::vector<PlannedPolicy>& planned,
+                                   size_t full_bytes, const EvalRecord& shared) {
+  std::vector<EvalRecord> records(planned.size(), shared);
+  for (size_t i = 0; i < planned.size(); ++i) {
+    describe_policy(records[i], planned[i], full_bytes);
+    records[i].result = evaluation.policies[i];
+    records[i].full_nll = evaluation.full_nll;
+    records[i].rows = evaluation.rows;
+    records[i].units = evaluation.units;
+  }
+  return records;
 }
 
-void print_table(const Evaluation& evaluation, const Options& options, const Shape& shape) {
-  fmt::print("{}, prefix {} tokens, {} steps, {} text(s): n = {} scored rows; 95 % bootstrap over {} {}\n",
-             shape.name, options.prefix, options.steps, options.texts.size(), evaluation.rows,
-             evaluation.units, options.texts.size() == 1 ? "blocks of 32 steps" : "texts");
-  fmt::print("full+f32: NLL {:.4f} {}\n\n", evaluation.full_nll.mean, interval_text(evaluation.full_nll));
-  fmt::print("{:<52}  {:>8}  {:>8}  {:>19}  {:>8}  {:>19}  {:>6}\n", "policy", "MiB", "NLL-full", "95 %",
-             "KL", "95 %", "top-1");
-  for (const EvaluationResult& result : evaluation.policies) {
-    fmt::print("{:<52}  {:>8.3f}  {:>+8.4f}  {:>19}  {:>8.4f}  {:>19}  {:>6.3f}\n",
-               policy_label(result.policy), static_cast<double>(result.compressed.physical()) / 1048576.0,
-               result.nll_difference.mean, interval_text(result.nll_difference), result.kl_to_full.mean,
-               interval_text(result.kl_to_full), result.top1_agreement);
+/// Stores the records and gives the report's rows of them.
+std::vector<ClosedLoopRow> store_records(Store& store, const std::vector<EvalRecord>& records) {
+  std::set<int64_t> ids;
+  for (const EvalRecord& record : records) ids.insert(store.add_eval(record));
+  std::vector<ClosedLoopRow> rows = store.closed_loop();
+  std::erase_if(rows, [&](const ClosedLoopRow& row) { return !ids.contains(row.run_id); });
+  return rows;
+}
+
+void print_document(const Evaluation& evaluation, const std::vector<PlannedPolicy>& planned,
+                    const Options& options, size_t full_bytes) {
+  nlohmann::json rows = nlohmann::json::array();
+  for (size_t i = 0; i < planned.size(); ++i) {
+    rows.push_back(result_json(evaluation.policies[i]));
+    rows.back()["requested_policy"] = planned[i].requested.name();
+    rows.back()["equal_bytes_share"] =
+        planned[i].share ? nlohmann::json(*planned[i].share) : nlohmann::json();
   }
-  fmt::print(
-      "\nMiB: physical bytes right after the prefix was compressed. NLL-full: nats a token above full+f32, "
-      "paired. KL(full || policy) of\n"
-      "the next token's distribution, nats. top-1: share of rows whose most likely token is full+f32's.\n");
+  print_json({{"policies", rows},
+              {"full_nll", evaluation.full_nll.mean},
+              {"bytes_full_f16", full_bytes},
+              {"n", evaluation.rows},
+              {"units", evaluation.units},
+              {"prefix", options.prefix},
+              {"steps", options.steps}});
 }
 
 void run(const Options& options) {
@@ -81,10 +103,17 @@ void run(const Options& options) {
   request.seed = options.common.seed;
   const std::vector<Policy> requested = parse_policies(options.policies);
   const ModelFile model(find_model(options.model));
+  EvalRecord shared;
+  describe_command(shared, options.common.seed);
+  shared.model = {model.shape(), model.sha256()};
+  shared.prefix = options.prefix;
+  shared.steps = options.steps;
   for (const std::string& text : options.texts) {
     TokenSource source;
     source.text_file = text;
-    request.texts.push_back(load_tokens(source, model, options.prefix + options.steps + 1).ids);
+    const LoadedTokens loaded = load_tokens(source, model, options.prefix + options.steps + 1);
+    request.texts.push_back(loaded.ids);
+    shared.texts.push_back(describe_text(text, loaded.text));
   }
   const Transformer transformer = model.load();
   const std::unique_ptr<Progress> progress = terminal_progress();
@@ -93,19 +122,21 @@ void run(const Options& options) {
   const SelectionContext context = knowledge.context(options.prefix);
   const std::vector<PlannedPolicy> planned = plan_policies(options.policies, requested, context);
   for (const PlannedPolicy& plan : planned) request.policies.push_back(plan.policy);
+  const size_t full_bytes = full_f16_bytes(context);
+  const auto begin = std::chrono::steady_clock::now();
   const Evaluation evaluation = evaluate(transformer, request, *progress);
-  if (!options.common.json) {
-    print_table(evaluation, options, model.shape());
-    return;
+  shared.wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  Store store = Store::open_for_writing(results_database(options.db));
+  const std::vector<EvalRecord> records = records_of(evaluation, planned, full_bytes, shared);
+  const std::vector<ClosedLoopRow> rows = store_records(store, records);
+  if (options.common.json) {
+    print_document(evaluation, planned, options, full_bytes);
+  } else {
+    ReportData data;
+    data.closed_loop = rows;
+    fmt::print("{}", format_whole_report(data, ReportFormat::table, ReportSection::eval));
   }
-  nlohmann::json rows = nlohmann::json::array();
-  for (const EvaluationResult& result : evaluation.policies) rows.push_back(result_json(result));
-  print_json({{"policies", rows},
-              {"full_nll", evaluation.full_nll.mean},
-              {"n", evaluation.rows},
-              {"units", evaluation.units},
-              {"prefix", options.prefix},
-              {"steps", options.steps}});
+  fmt::print(stderr, "{} runs stored in {}\n", records.size(), store.path().string());
 }
 
 }  // namespace
@@ -128,6 +159,7 @@ void add_eval(CLI::App& app) {
       ->required()
       ->check(CLI::PositiveNumber);
   add_policy_options(*command, options->policies);
+  add_database_option(*command, options->db);
   add_common_options(*command, options->common, true);
   command->callback([options] {
     apply_common_options(options->common);

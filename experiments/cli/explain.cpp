@@ -1,8 +1,8 @@
 #include "sim/closed_loop/explain.hpp"
 
-#include <algorithm>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <unistd.h>
 
 #include "experiments/cli/commands.hpp"
@@ -10,6 +10,8 @@
 #include "experiments/cli/explanation_picture.hpp"
 #include "experiments/cli/options.hpp"
 #include "experiments/cli/policy_options.hpp"
+#include "experiments/cli/run_records.hpp"
+#include "experiments/store/store.hpp"
 #include "models/base/error.hpp"
 #include "models/base/mapped_file.hpp"
 #include "sim/equal_bytes.hpp"
@@ -23,6 +25,7 @@ struct Options {
   std::string model;
   std::string text_file;
   PolicyOptions policies;
+  std::string db;
   ExplainFilter filter;
   std::string colour = "auto";
   std::string picture;
@@ -67,6 +70,23 @@ void print_document(const Explanation& explanation, const Options& options) {
               {"policies", policies}});
 }
 
+std::vector<ExplainRecord> records_of(const Explanation& explanation,
+                                      const std::vector<PlannedPolicy>& planned,
+                                      const ExplainRequest& request, size_t full_bytes,
+                                      const ExplainRecord& shared) {
+  std::vector<ExplainRecord> records(planned.size(), shared);
+  for (size_t i = 0; i < planned.size(); ++i) {
+    describe_policy(records[i], planned[i], full_bytes);
+    records[i].request = request;
+    records[i].result = explanation.policies[i];
+    records[i].full = explanation.full;
+    records[i].pieces = explanation.pieces;
+    records[i].verdict_begin = explanation.verdict_begin;
+    records[i].verdict_end = explanation.verdict_end;
+  }
+  return records;
+}
+
 bool wants_colour(const std::string& when) {
   if (when != "auto") return when == "always";
   return isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;  // NOLINT(concurrency-mt-unsafe)
@@ -92,22 +112,32 @@ void run(Options& options) {
   const Transformer transformer = model.load();
   const std::unique_ptr<Progress> progress = terminal_progress();
   const PolicyKnowledge knowledge(model, transformer, requested, *progress);
-  const auto planned = [&](int tokens) {
+  std::optional<std::vector<PlannedPolicy>> planned;  // for the text as it is, which is read first
+  const auto policies_for = [&](int tokens) {
+    const auto plans = plan_policies(options.policies, requested, knowledge.context(tokens));
+    if (!planned) planned = plans;
     std::vector<Policy> policies;
-    for (const PlannedPolicy& plan : plan_policies(options.policies, requested, knowledge.context(tokens)))
-      policies.push_back(plan.policy);
+    for (const PlannedPolicy& plan : plans) policies.push_back(plan.policy);
     return policies;
   };
   const Explanation explanation =
-      explain(transformer, tokenizer, options.request, planned, knowledge.view(), *progress);
+      explain(transformer, tokenizer, options.request, policies_for, knowledge.view(), *progress);
+  const auto tokens = static_cast<int>(explanation.pieces.size());
+  const size_t full_bytes = full_f16_bytes(knowledge.context(tokens));
+  ExplainRecord shared;
+  describe_command(shared, options.common.seed);
+  shared.model = {model.shape(), model.sha256()};
+  shared.text = describe_text(options.text_file, options.request.text);
+  Store store = Store::open_for_writing(results_database(options.db));
+  for (const ExplainRecord& record : records_of(explanation, *planned, options.request, full_bytes, shared))
+    store.add_explanation(record);
   if (!options.picture.empty()) write_picture(options.picture, explanation, options.filter);
   if (options.common.json) {
     print_document(explanation, options);
   } else {
-    const auto tokens = static_cast<int>(explanation.pieces.size());
-    fmt::print("{}", explanation_text(explanation, full_f16_bytes(knowledge.context(tokens)), options.filter,
-                                      wants_colour(options.colour)));
+    fmt::print("{}", explanation_text(explanation, full_bytes, options.filter, wants_colour(options.colour)));
   }
+  fmt::print(stderr, "{} runs stored in {}\n", planned->size(), store.path().string());
 }
 
 }  // namespace
@@ -149,6 +179,7 @@ void add_explain(CLI::App& app) {
       "each token's fate per layer and KV head too (JSON): s sink, w window, h heavy, k kept, f "
       "folded, d dropped");
   add_policy_options(*command, options->policies);
+  add_database_option(*command, options->db);
   add_common_options(*command, options->common, true);
   command->callback([options] {
     apply_common_options(options->common);

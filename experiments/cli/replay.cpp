@@ -3,10 +3,12 @@
 #include <chrono>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "experiments/cli/commands.hpp"
 #include "experiments/cli/options.hpp"
 #include "experiments/cli/policy_options.hpp"
+#include "experiments/cli/run_records.hpp"
 #include "experiments/store/records.hpp"
 #include "experiments/store/report.hpp"
 #include "experiments/store/store.hpp"
@@ -82,36 +84,35 @@ nlohmann::json result_json(const ReplayResult& result, const Options& options) {
 
 /// One record a policy, with what they share filled in from `shared`.
 std::vector<ReplayRecord> records_of(const std::vector<ReplayResult>& results,
-                                     const std::vector<PlannedPolicy>& planned, const ReplayRecord& shared) {
+                                     const std::vector<PlannedPolicy>& planned, size_t full_bytes,
+                                     const ReplayRecord& shared) {
   std::vector<ReplayRecord> records(results.size(), shared);
   for (size_t i = 0; i < results.size(); ++i) {
-    records[i].policy = planned[i].policy;
+    describe_policy(records[i], planned[i], full_bytes);
     records[i].result = results[i];
-    if (planned[i].target) {
-      records[i].comparison = equal_bytes;
-      records[i].equal_bytes_target = planned[i].target;
-    }
   }
   return records;
 }
 
-/// Stored one transaction a run; a run of the same configuration is replaced.
-void store_records(const std::filesystem::path& db, const std::vector<ReplayRecord>& records) {
-  Store store = Store::open_for_writing(db);
-  for (const ReplayRecord& record : records) store.add_replay(record);
+/// Stored one transaction a run; a run of the same configuration is replaced. Gives the report's rows of them.
+std::vector<TradeoffRow> store_records(Store& store, const std::vector<ReplayRecord>& records) {
+  std::set<int64_t> ids;
+  for (const ReplayRecord& record : records) ids.insert(store.add_replay(record));
+  std::vector<TradeoffRow> rows = store.tradeoff();
+  std::erase_if(rows, [&](const TradeoffRow& row) { return !ids.contains(row.run_id); });
+  return rows;
 }
 
-void print_results(const Options& options, const ReplayRequest& request,
-                   const std::vector<ReplayRecord>& records, size_t full_bytes) {
-  if (options.common.json) {
-    nlohmann::json rows = nlohmann::json::array();
-    for (const ReplayRecord& record : records) rows.push_back(result_json(record.result, options));
-    print_json({{"policies", rows}, {"prefix", request.prefix}, {"steps", request.steps}});
-    return;
+void print_document(const Options& options, const ReplayRequest& request,
+                    const std::vector<ReplayRecord>& records) {
+  nlohmann::json rows = nlohmann::json::array();
+  for (const ReplayRecord& record : records) {
+    rows.push_back(result_json(record.result, options));
+    const std::optional<double> share = stored_share(record);
+    rows.back()["requested_policy"] = record.asked_for().name();
+    rows.back()["equal_bytes_share"] = share ? nlohmann::json(*share) : nlohmann::json();
   }
-  std::vector<TradeoffRow> rows = tradeoff_rows(records);
-  for (TradeoffRow& row : rows) row.full_f16_bytes = static_cast<int64_t>(full_bytes);
-  fmt::print("{}", format_report(rows, ReportFormat::table));
+  print_json({{"policies", rows}, {"prefix", request.prefix}, {"steps", request.steps}});
 }
 
 void run(const Options& options) {
@@ -125,10 +126,7 @@ void run(const Options& options) {
   ReplayRecord shared = describe_trace(trace);
   shared.prefix = request.prefix;
   shared.steps = request.steps;
-  shared.seed = options.common.seed;
-  shared.command_line = command_line();
-  shared.started_utc = utc_now();
-  shared.provenance = current_provenance();
+  describe_command(shared, options.common.seed);
   const TraceBounds bounds(trace, request.prefix);
   const SelectionContext context = selection_context(trace, request.prefix, bounds);
   const size_t full_bytes = full_f16_bytes(context);
@@ -139,11 +137,17 @@ void run(const Options& options) {
   const auto begin = std::chrono::steady_clock::now();
   const std::vector<ReplayResult> results = replay(trace, request, *progress);
   shared.wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  const std::vector<ReplayRecord> records = records_of(results, planned, shared);
-  const std::filesystem::path db = results_database(options.db);
-  store_records(db, records);
-  print_results(options, request, records, full_bytes);
-  fmt::print(stderr, "{} runs stored in {}\n", records.size(), db.string());
+  const std::vector<ReplayRecord> records = records_of(results, planned, full_bytes, shared);
+  Store store = Store::open_for_writing(results_database(options.db));
+  const std::vector<TradeoffRow> rows = store_records(store, records);
+  if (options.common.json) {
+    print_document(options, request, records);
+  } else {
+    ReportData data;
+    data.replay = rows;
+    fmt::print("{}", format_whole_report(data, ReportFormat::table, ReportSection::replay));
+  }
+  fmt::print(stderr, "{} runs stored in {}\n", records.size(), store.path().string());
 }
 
 }  // namespace

@@ -1,15 +1,18 @@
 #include "sim/closed_loop/task.hpp"
 
+#include <chrono>
 #include <fmt/format.h>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "experiments/cli/commands.hpp"
 #include "experiments/cli/options.hpp"
 #include "experiments/cli/policy_options.hpp"
-#include "experiments/store/policy_label.hpp"
+#include "experiments/cli/run_records.hpp"
+#include "experiments/store/report.hpp"
+#include "experiments/store/store.hpp"
 #include "models/base/error.hpp"
-#include "models/base/machine.hpp"
 #include "models/base/mapped_file.hpp"
 #include "sim/equal_bytes.hpp"
 
@@ -23,6 +26,7 @@ struct Options {
   std::string text;
   std::string lengths = "1536";
   PolicyOptions policies;
+  std::string db;
 };
 
 /// One policy of the plan, sized for contexts as they come.
@@ -79,34 +83,44 @@ nlohmann::json result_json(const TaskResult& result) {
           {"answers", answers}};
 }
 
-void print_row(const TaskResult& result, double full_f16_bytes) {
-  fmt::print("{:<52}  {:>8.3f}  {:>6.1f}  {:>3} of {:<3}  {:>5.3f}  [{:.3f}, {:.3f}]  {:>7.3f}\n",
-             policy_label(result.policy.name()), result.physical_bytes / 1048576.0,
-             100.0 * result.physical_bytes / full_f16_bytes, result.correct, result.n, result.accuracy(),
-             result.interval.low, result.interval.high, mean_nll(result));
+std::vector<TaskRecord> records_of(const TaskOutcome& outcome, const std::vector<PlannedPolicy>& planned,
+                                   const TaskRecord& shared) {
+  std::vector<TaskRecord> records(planned.size(), shared);
+  for (size_t i = 0; i < planned.size(); ++i) {
+    describe_policy(records[i], planned[i], static_cast<size_t>(outcome.full_f16_bytes));
+    // Each context has a size of its own: the run is of what was asked for, at its share of bytes.
+    records[i].policy = planned[i].requested;
+    records[i].equal_bytes_target = std::nullopt;
+    records[i].result = outcome.policies[i];
+    records[i].full_accuracy = outcome.full.accuracy();
+    records[i].model_can = outcome.model_can;
+  }
+  return records;
 }
 
-void print_table(const TaskOutcome& outcome, const Options& options, const Shape& shape) {
-  const TaskSettings& settings = options.settings;
-  fmt::print("{}, {} in {}, contexts of {} tokens, seed {}{}: n = {} questions a policy\n\n", shape.name,
-             settings.task, options.text, options.lengths, settings.seed,
-             settings.query_aware ? ", QUERY-AWARE: the question is known when the cache is compressed" : "",
-             outcome.full.n);
-  fmt::print("{:<52}  {:>8}  {:>6}  {:>10}  {:>5}  {:>14}  {:>7}\n", "policy", "MiB", "% f16", "right",
-             "share", "95 % (Wilson)", "NLL");
-  print_row(outcome.full, outcome.full_f16_bytes);
-  if (!outcome.model_can) {
-    fmt::print(
-        "\nThe model cannot do this task with the full cache ({} of {} right): what policies get right "
-        "here would say nothing about them.\n",
-        outcome.full.correct, outcome.full.n);
-    return;
+std::vector<TaskRow> store_records(Store& store, const std::vector<TaskRecord>& records) {
+  std::set<int64_t> ids;
+  for (const TaskRecord& record : records) ids.insert(store.add_task(record));
+  std::vector<TaskRow> rows = store.tasks();
+  std::erase_if(rows, [&](const TaskRow& row) { return !ids.contains(row.run_id); });
+  return rows;
+}
+
+void print_document(const TaskOutcome& outcome, const std::vector<PlannedPolicy>& planned,
+                    const Options& options) {
+  nlohmann::json rows = nlohmann::json::array();
+  for (size_t i = 0; i < planned.size(); ++i) {
+    rows.push_back(result_json(outcome.policies[i]));
+    rows.back()["equal_bytes_share"] =
+        planned[i].share ? nlohmann::json(*planned[i].share) : nlohmann::json();
   }
-  for (const TaskResult& result : outcome.policies) print_row(result, outcome.full_f16_bytes);
-  fmt::print(
-      "\nMiB: physical bytes right after the context was compressed, mean over contexts. right: every "
-      "token of the answer is the most\nlikely one. NLL: nats a token of the answer, mean over "
-      "questions.\n");
+  print_json({{"task", options.settings.task},
+              {"policies", rows},
+              {"full", result_json(outcome.full)},
+              {"model_can", outcome.model_can},
+              {"bytes_full_f16", outcome.full_f16_bytes},
+              {"query_aware", options.settings.query_aware},
+              {"seed", options.settings.seed}});
 }
 
 void run(Options& options) {
@@ -124,24 +138,24 @@ void run(Options& options) {
   SizedPolicies sized(planned, knowledge);
   TaskInputs inputs{tokenizer, haystack, {}, [&](int tokens) { return sized(tokens); }, knowledge.view()};
   for (const PlannedPolicy& plan : planned) inputs.requested.push_back(plan.requested);
+  TaskRecord shared;
+  describe_command(shared, options.common.seed);
+  shared.model = {model.shape(), model.sha256()};
+  shared.settings = options.settings;
+  shared.haystack = describe_text(options.text, haystack);
+  const auto begin = std::chrono::steady_clock::now();
   const TaskOutcome outcome = run_task(transformer, inputs, options.settings, *progress);
-  if (!options.common.json) {
-    print_table(outcome, options, model.shape());
-    return;
+  shared.wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  Store store = Store::open_for_writing(results_database(options.db));
+  const std::vector<TaskRow> rows = store_records(store, records_of(outcome, planned, shared));
+  if (options.common.json) {
+    print_document(outcome, planned, options);
+  } else {
+    ReportData data;
+    data.tasks = rows;
+    fmt::print("{}", format_whole_report(data, ReportFormat::table, ReportSection::tasks));
   }
-  nlohmann::json rows = nlohmann::json::array();
-  for (size_t i = 0; i < planned.size(); ++i) {
-    rows.push_back(result_json(outcome.policies[i]));
-    rows.back()["equal_bytes_share"] =
-        planned[i].share ? nlohmann::json(*planned[i].share) : nlohmann::json();
-  }
-  print_json({{"task", options.settings.task},
-              {"policies", rows},
-              {"full", result_json(outcome.full)},
-              {"model_can", outcome.model_can},
-              {"bytes_full_f16", outcome.full_f16_bytes},
-              {"query_aware", options.settings.query_aware},
-              {"seed", options.settings.seed}});
+  fmt::print(stderr, "{} runs stored in {}\n", rows.size(), store.path().string());
 }
 
 /// The options that both tasks have; `task` is the settings' name of it.
@@ -160,6 +174,7 @@ CLI::App* add_one(CLI::App& tasks, const std::shared_ptr<Options>& options, cons
       "--query-aware", options->settings.query_aware,
       "compress with the question in sight: what no deployed cache can, labelled in every output");
   add_policy_options(*command, options->policies);
+  add_database_option(*command, options->db);
   add_common_options(*command, options->common, true);
   command->callback([options, task] {
     options->settings.task = task;

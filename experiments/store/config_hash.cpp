@@ -75,6 +75,15 @@ std::string config_hash(const TaskRecord& record) {
                   share ? 0 : record.equal_bytes_target.value_or(0), record.provenance.compute));
 }
 
+std::string config_hash(const ExplainRecord& record) {
+  const ExplainRequest& request = record.request;
+  return hash_of(fmt::format(
+      "explain\nmodel {}\ntext {}\nquestion {}\nanswers {} {}\nverdict {}\npolicy {}\ncompute {}\n",
+      identity(record.model), hash_of(request.text), hash_of(request.question), hash_of(request.positive),
+      hash_of(request.negative), hash_of(request.verdict), identity(record.policy),
+      record.provenance.compute));
+}
+
 std::string config_hash(const ProbeRecord& record) {
   const HeadScores& scores = record.scores;
   return hash_of(fmt::format(

@@ -13,6 +13,7 @@
 #include "models/trace/trace.hpp"
 #include "policies/policy.hpp"
 #include "sim/closed_loop/evaluate.hpp"
+#include "sim/closed_loop/explain.hpp"
 #include "sim/closed_loop/task.hpp"
 #include "sim/replay/replay.hpp"
 
@@ -98,6 +99,17 @@ struct TaskRecord : RunRecord {
 /// {"task", "lengths", "depths", ...}: all settings, as they are stored.
 nlohmann::json to_json(const TaskSettings& settings);
 
+/// One policy's explanation of a text.
+struct ExplainRecord : RunRecord {
+  ExplainRequest request;
+  PolicyExplanation result;
+  PolicyExplanation full;           // full+f32's odds
+  std::vector<std::string> pieces;  // see Explanation
+  int verdict_begin = 0;
+  int verdict_end = 0;
+  TextDescription text;
+};
+
 /// A probe of a model's heads.
 struct ProbeRecord {
   HeadScores scores;
@@ -116,6 +128,7 @@ struct ProbeRecord {
 std::string config_hash(const ReplayRecord& record);
 std::string config_hash(const EvalRecord& record);
 std::string config_hash(const TaskRecord& record);
+std::string config_hash(const ExplainRecord& record);
 std::string config_hash(const ProbeRecord& record);
 
 }  // namespace razorscope

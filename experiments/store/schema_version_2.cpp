@@ -12,7 +12,7 @@ DROP VIEW provenance_of_runs;
 CREATE TABLE runs_2 (
   id INTEGER PRIMARY KEY,
   config_hash TEXT NOT NULL UNIQUE,
-  kind TEXT NOT NULL CHECK (kind IN ('replay', 'eval', 'task')),
+  kind TEXT NOT NULL CHECK (kind IN ('replay', 'eval', 'task', 'explain')),
   trace_id INTEGER REFERENCES traces,  -- of a replay, and only there
   model_id INTEGER NOT NULL REFERENCES models,
   policy_id INTEGER NOT NULL REFERENCES policies,  -- as it ran; of a task: as it was asked for
@@ -127,6 +127,29 @@ CREATE TABLE run_texts (
   PRIMARY KEY (run_id, ordinal)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX run_texts_of_text ON run_texts (text_id);
+
+-- What a policy kept of a text, and the odds of two answers to a question asked after that.
+CREATE TABLE explanations (
+  run_id INTEGER PRIMARY KEY REFERENCES runs ON DELETE CASCADE,
+  text TEXT NOT NULL,
+  token_end_bytes_json TEXT NOT NULL,  -- where each token ends in the text; a BOS at 0
+  question TEXT NOT NULL,
+  positive_answer TEXT NOT NULL,
+  negative_answer TEXT NOT NULL,
+  verdict_begin_token INTEGER NOT NULL,  -- of the paragraph that the answer hangs on
+  verdict_end_token INTEGER NOT NULL,    -- equal to begin: none was named
+  log_odds_nats REAL NOT NULL,           -- ln P(positive) - ln P(negative)
+  log_odds_without_verdict_nats REAL,    -- on the text without that paragraph
+  full_log_odds_nats REAL NOT NULL,      -- of full+f32
+  full_log_odds_without_verdict_nats REAL,
+  layers INTEGER NOT NULL,
+  kv_heads INTEGER NOT NULL,  -- caches per layer
+  fates TEXT NOT NULL,        -- a letter per layer, head and token: sink, window, heavy, kept, folded, dropped
+  later_losses_json TEXT NOT NULL,  -- [[layer, head, position, tokens of the question read], ...]
+  nominal_bytes REAL NOT NULL,
+  logical_bytes INTEGER NOT NULL,
+  physical_bytes INTEGER NOT NULL
+) STRICT;
 
 -- Means over scored rows, with 95 % bootstrap intervals: both ends NULL where there was too little to resample.
 CREATE TABLE eval_results (

@@ -75,6 +75,7 @@ class Store {
   int64_t add_replay(const ReplayRecord& record);
   int64_t add_eval(const EvalRecord& record);
   int64_t add_task(const TaskRecord& record);
+  int64_t add_explanation(const ExplainRecord& record);
   /// Stores a probe and returns its id; one with the same config_hash is replaced and keeps its id.
   int64_t add_probe(const ProbeRecord& record);
 
