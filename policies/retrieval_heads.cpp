@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <random>
 #include <set>
 
 #include "models/base/error.hpp"
@@ -50,6 +52,8 @@ size_t chosen_count(const std::vector<double>& scores, const std::vector<size_t>
     case HeadChoice::gap:
       return above_largest_gap(scores, order);
     case HeadChoice::threshold:
+    case HeadChoice::random:
+    case HeadChoice::none:
       break;
   }
   return static_cast<size_t>(
@@ -61,9 +65,34 @@ HeadId head_id(size_t index, const HeadScores& scores) {
   return {static_cast<int>(index / heads), static_cast<int>(index % heads)};
 }
 
+std::vector<HeadId> random_heads(const HeadScores& scores, size_t count, uint64_t seed) {
+  std::vector<HeadId> heads;
+  for (int i = 0; i < scores.layers * scores.kv_heads; ++i) heads.push_back(head_id(static_cast<size_t>(i), scores));
+  std::mt19937_64 random(seed);
+  for (size_t i = 0; i < count; ++i) std::swap(heads[i], heads[i + random() % (heads.size() - i)]);
+  heads.resize(count);
+  std::sort(heads.begin(), heads.end());
+  return heads;
+}
+
 }  // namespace
 
+HeadChoice head_choice(const std::string& where, const std::string& name) {
+  if (name == "paper") return HeadChoice::paper;
+  if (name == "threshold") return HeadChoice::threshold;
+  if (name == "gap") return HeadChoice::gap;
+  if (name == "random") return HeadChoice::random;
+  if (name == "none") return HeadChoice::none;
+  throw InputError(where, unknown_name("head choice", name, {"paper", "threshold", "gap", "random", "none"}));
+}
+
 std::vector<HeadId> choose_retrieval_heads(const HeadScores& scores, const HeadChoiceParameters& parameters) {
+  if (parameters.choice == HeadChoice::none) return {};
+  if (parameters.choice == HeadChoice::random) {
+    HeadChoiceParameters found = parameters;
+    found.choice = HeadChoice::paper;
+    return random_heads(scores, choose_retrieval_heads(scores, found).size(), parameters.seed);
+  }
   std::set<HeadId> chosen;
   const auto take = [&](const std::vector<double>& kind, double limit) {
     const std::vector<size_t> order = descending(kind);
@@ -73,6 +102,13 @@ std::vector<HeadId> choose_retrieval_heads(const HeadScores& scores, const HeadC
   take(scores.kv_induction(), parameters.induction);
   take(scores.kv_echo(), parameters.echo);
   return {chosen.begin(), chosen.end()};
+}
+
+double jaccard(const std::vector<HeadId>& a, const std::vector<HeadId>& b) {
+  std::vector<HeadId> both;
+  std::set_intersection(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(both));
+  const size_t either = a.size() + b.size() - both.size();
+  return either == 0 ? 1.0 : static_cast<double>(both.size()) / static_cast<double>(either);
 }
 
 std::vector<HeadId> rank_heads(const HeadScores& scores) {

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <string>
 #include <vector>
 
 #include "models/language/shape.hpp"
@@ -14,17 +16,26 @@ enum class HeadChoice {
               // likewise
   threshold,  // every KV head with an induction score >= `induction` or an echo score >= `echo`
   gap,  // for each kind of score: all heads above the largest gap between neighbours in the sorted scores
+  random,  // a control: as many heads as `paper` takes, drawn from all
+  none,    // a control
 };
+
+/// By the name that policies and the command line use; InputError(where) with the allowed ones.
+HeadChoice head_choice(const std::string& where, const std::string& name);
 
 struct HeadChoiceParameters {
   HeadChoice choice = HeadChoice::paper;
   double induction = 0.14;
   double echo = 0.01;
+  uint64_t seed = 1;  // random
 };
 
 /// The chosen KV heads, ascending. Shares round half up, at least 1 head each; ties go to the lower layer,
 /// then head.
 std::vector<HeadId> choose_retrieval_heads(const HeadScores& scores, const HeadChoiceParameters& parameters);
+
+/// What two sets of heads share: |a and b| / |a or b|, 1 where both are empty. Ascending, as chosen.
+double jaccard(const std::vector<HeadId>& a, const std::vector<HeadId>& b);
 
 /// All KV heads, the best first, by the larger of their two scores: what `choose=bytes` takes from the front
 /// of.

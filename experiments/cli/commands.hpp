@@ -10,6 +10,7 @@ void add_inspect(CLI::App& app);
 void add_tokenize(CLI::App& app);
 void add_logits(CLI::App& app);
 void add_probe(CLI::App& app);
+void add_heads(CLI::App& app);
 void add_record(CLI::App& app);
 void add_replay(CLI::App& app);
 void add_eval(CLI::App& app);

@@ -34,6 +34,7 @@ int run(int argc, char** argv) {
   cli::add_tokenize(app);
   cli::add_logits(app);
   cli::add_probe(app);
+  cli::add_heads(app);
   cli::add_record(app);
   cli::add_replay(app);
   cli::add_eval(app);

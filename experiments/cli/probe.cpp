@@ -27,15 +27,10 @@ struct Options {
 };
 
 HeadChoiceParameters head_choice(const std::string& name) {
+  const HeadChoice choice = razorscope::head_choice("--choose", name);
+  if (choice == HeadChoice::threshold) return {choice, 0.1, 0.1};
   HeadChoiceParameters parameters;
-  if (name == "paper") return parameters;
-  if (name == "gap") {
-    parameters.choice = HeadChoice::gap;
-  } else if (name == "threshold") {
-    parameters = {HeadChoice::threshold, 0.1, 0.1};
-  } else {
-    throw InputError("--choose", unknown_name("head choice", name, {"paper", "threshold", "gap"}));
-  }
+  parameters.choice = choice;
   return parameters;
 }
 

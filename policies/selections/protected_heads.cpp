@@ -7,7 +7,8 @@ namespace razorscope {
 
 std::vector<Parameter> protected_head_parameters(const std::string& choose,
                                                  const std::vector<std::string>& variants) {
-  const auto share = [](const char* name, const char* fallback, const char* help, const char* choice) {
+  const auto share = [](const char* name, const char* fallback, const char* help,
+                        const std::vector<std::string>& choices) {
     return Parameter{.name = name,
                      .kind = ParameterKind::real,
                      .fallback = fallback,
@@ -15,7 +16,7 @@ std::vector<Parameter> protected_head_parameters(const std::string& choose,
                      .lowest = 0.0,
                      .highest = 1.0,
                      .needs_parameter = "choose",
-                     .needs_values = {choice}};
+                     .needs_values = choices};
   };
   return {
       {.name = "heads",
@@ -26,14 +27,20 @@ std::vector<Parameter> protected_head_parameters(const std::string& choose,
       {.name = "choose",
        .kind = ParameterKind::choice,
        .fallback = choose,
-       .help = "how they are chosen: shares of all heads, scores above a threshold, or above the largest gap",
-       .choices = {"paper", "threshold", "gap"},
+       .help = "how they are chosen: shares of all heads, scores above a threshold, or above the largest gap; as "
+               "controls random heads, as many as paper takes, or none",
+       .choices = {"paper", "threshold", "gap", "random", "none"},
        .needs_parameter = "heads",
        .needs_values = {"probe"}},
-      share("induction", "0.14", "share of KV heads, by induction score", "paper"),
-      share("echo", "0.01", "share of KV heads, by echo score", "paper"),
-      share("induction", "0.1", "smallest induction score", "threshold"),
-      share("echo", "0.1", "smallest echo score", "threshold"),
+      share("induction", "0.14", "share of KV heads, by induction score", {"paper", "random"}),
+      share("echo", "0.01", "share of KV heads, by echo score", {"paper", "random"}),
+      share("induction", "0.1", "smallest induction score", {"threshold"}),
+      share("echo", "0.1", "smallest echo score", {"threshold"}),
+      {.name = "draw",
+       .fallback = "1",
+       .help = "seed of random heads",
+       .needs_parameter = "choose",
+       .needs_values = {"random"}},
   };
 }
 
@@ -48,11 +55,9 @@ std::set<HeadId> protected_heads(const std::string& owner, const ParameterValues
         "no probe is at hand: record the trace with one (without --no-probe), or give heads=FILE with "
         R"({"retrieval_kv_heads": [[layer, head], ...]})");
   } else {
-    const std::string& choose = values.text("choose");
     HeadChoiceParameters parameters;
-    parameters.choice = choose == "paper" ? HeadChoice::paper
-                        : choose == "gap" ? HeadChoice::gap
-                                          : HeadChoice::threshold;
+    parameters.choice = head_choice(owner, values.text("choose"));
+    if (values.has("draw")) parameters.seed = static_cast<uint64_t>(values.integer("draw"));
     if (values.has("induction")) {
       parameters.induction = values.real("induction");
       parameters.echo = values.real("echo");
