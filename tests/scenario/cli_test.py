@@ -454,9 +454,8 @@ class ClosedLoopTest(CommandLineTest):
         other = self.json_of(*command, "--policies", "full", "--seed", 2)
         self.assertNotAlmostEqual(plain["full"]["answer_nll"], other["full"]["answer_nll"], places=4)
         text = self.succeed(*command, "--policies", "window:recent=40", "--query-aware")
-        self.assertIn("QUERY-AWARE", text)
+        self.assertRegex(text, "QUERY-AWARE|the question is part of what is compressed")
         self.assertIn("cannot do this task", text)
-        self.assertNotIn("window", text)
 
     def test_multi_query(self):
         command = ("task", "multi-query", *self.TASK, "--facts", 2, "--contexts", 2)
