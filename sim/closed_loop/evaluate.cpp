@@ -53,6 +53,7 @@ void forward_batch(const Transformer& transformer, const std::vector<int32_t>& i
 
 void check(const Transformer& transformer, const EvaluationRequest& request) {
   if (request.policies.empty()) throw InputError("--policies", "at least one policy is needed");
+  if (request.texts.empty()) throw InputError("--text", "at least one text is needed");
   if (request.prefix < 1 || request.steps < 1)
     throw InputError("--prefix and --steps", "both must be at least 1");
   const int64_t needed = static_cast<int64_t>(request.prefix) + request.steps + 1;

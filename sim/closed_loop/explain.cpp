@@ -18,7 +18,8 @@ struct TextSpan {
   size_t end = 0;
 };
 
-/// The paragraph around the verdict's words, its line end included; empty where there is no verdict.
+/// The paragraph around the verdict's words (paragraphs, where they stand in several), its line end included;
+/// empty where there is no verdict.
 TextSpan verdict_span(const ExplainRequest& request) {
   if (request.verdict.empty()) return {};
   const size_t at = request.text.find(request.verdict);
@@ -26,14 +27,37 @@ TextSpan verdict_span(const ExplainRequest& request) {
     throw InputError("--verdict", fmt::format("\"{}\" does not stand in the text", request.verdict));
   const size_t line = request.text.rfind('\n', at);
   const size_t begin = line == std::string::npos ? 0 : line + 1;
-  const size_t end = request.text.find('\n', at);
-  return {begin, end == std::string::npos ? request.text.size() : request.text.find_first_not_of('\n', end)};
+  const size_t end = request.text.find('\n', at + request.verdict.size() - 1);
+  return {begin, std::min(request.text.find_first_not_of('\n', end), request.text.size())};
+}
+
+void check(const ExplainRequest& request) {
+  const auto not_empty = [](const char* key, const std::string& value) {
+    if (value.empty()) throw InputError(key, "is empty");
+  };
+  not_empty("--text", request.text);
+  not_empty("--question", request.question);
+  not_empty("--positive", request.positive);
+  not_empty("--negative", request.negative);
 }
 
 std::vector<int32_t> context_ids(const Tokenizer& tokenizer, const std::string& text) {
   std::vector<int32_t> ids = tokenizer.encode(text);
   if (tokenizer.bos() >= 0) ids.insert(ids.begin(), tokenizer.bos());
   return ids;
+}
+
+void check_fits(const Tokenizer& tokenizer, const ExplainRequest& request, const Shape& shape) {
+  const size_t answer =
+      std::max(tokenizer.encode(request.positive).size(), tokenizer.encode(request.negative).size());
+  // The answer's last token is never read.
+  const size_t tokens =
+      context_ids(tokenizer, request.text).size() + tokenizer.encode(request.question).size() + answer - 1;
+  if (tokens > static_cast<size_t>(shape.context)) {
+    throw InputError("--text",
+                     fmt::format("makes {} tokens with the question and an answer, but the context is {}",
+                                 tokens, shape.context));
+  }
 }
 
 /// Fates of one head at the end of the context.
@@ -167,8 +191,12 @@ std::vector<double> held_shares(const PolicyExplanation& explanation, int tokens
 Explanation explain(const Transformer& transformer, const Tokenizer& tokenizer, const ExplainRequest& request,
                     const std::function<std::vector<Policy>(int tokens)>& policies,
                     const ModelKnowledge& knowledge, Progress& progress) {
+  check(request);
   const TextSpan verdict = verdict_span(request);
-  if (request.text.empty()) throw InputError("--text", "is empty");
+  if (verdict.end - verdict.begin == request.text.size() && tokenizer.bos() < 0)
+    throw InputError("--verdict",
+                     "its paragraph is the whole text, without which this model has nothing to read");
+  check_fits(tokenizer, request, transformer.shape());
   Explanation explanation;
   const auto read = [&](const std::string& text, const std::string& phase) {
     const std::vector<int32_t> ids = context_ids(tokenizer, text);

@@ -63,7 +63,8 @@ struct Explanation {
 };
 
 /// Compresses the text under every policy, then asks. `policies(tokens)` gives them as they run on a context
-/// of so many tokens. InputError where the verdict's words are not in the text, or the text is empty.
+/// of so many tokens. InputError where the verdict's words are not in the text, something is empty,
+/// or all of it does not fit into the model's context.
 Explanation explain(const Transformer& transformer, const Tokenizer& tokenizer, const ExplainRequest& request,
                     const std::function<std::vector<Policy>(int tokens)>& policies,
                     const ModelKnowledge& knowledge, Progress& progress);

@@ -159,6 +159,20 @@ void check(const TaskSettings& settings) {
   for (const int length : settings.lengths) at_least_one("--lengths", length);
 }
 
+/// InputError where a question and its answer would not fit behind their context: before the first is read,
+/// not after hours.
+void check_fits(const TaskContext& context, const Shape& shape) {
+  for (const Question& question : context.questions) {
+    // The answer's last token is never read.
+    const size_t tokens = context.ids.size() + question.ids.size() + question.answer.size() - 1;
+    if (tokens > static_cast<size_t>(shape.context)) {
+      throw InputError("--lengths",
+                       fmt::format("{} tokens make {} with a question and its answer, but the context is {}",
+                                   context.length, tokens, shape.context));
+    }
+  }
+}
+
 }  // namespace
 
 Interval wilson_interval(int successes, int n) {
@@ -182,6 +196,7 @@ TaskOutcome run_task(const Transformer& transformer, const TaskInputs& inputs, c
       add_multi_queries(inputs.tokenizer, haystack, settings, length, contexts);
     }
   }
+  for (const TaskContext& context : contexts) check_fits(context, transformer.shape());
   progress.begin(fmt::format("{} under {} policies", settings.task, inputs.requested.size()),
                  static_cast<double>(contexts.size()), "contexts");
   TaskRun run(transformer, inputs, settings);

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import pathlib
+import re
 import shutil
 import signal
 import struct
@@ -15,6 +16,7 @@ import sys
 import tempfile
 import time
 import unittest
+import xml.etree.ElementTree
 
 RAZORSCOPE = sys.argv[1]
 SOURCE = pathlib.Path(sys.argv[2])
@@ -268,7 +270,8 @@ class JsonTest(CommandLineTest):
         self.assertEqual([s["name"] for s in self.json_of("policies", "razor")["selections"]], ["razor"])
 
     def test_help_is_no_error(self):
-        for command in ([], ["inspect"], ["tokenize"], ["logits"], ["probe"], ["record"], ["replay"], ["policies"]):
+        for command in ([], ["inspect"], ["tokenize"], ["logits"], ["probe"], ["record"], ["replay"], ["policies"], ["eval"], ["explain"],
+                        ["task", "needle"], ["task", "multi-query"]):
             self.assertIn("--help", self.succeed(*command, "--help"))
             if command:
                 self.assertIn("Example:", self.succeed(*command, "--help"))
@@ -355,6 +358,191 @@ class RecordAndReplayTest(CommandLineTest):
         self.assertLess(out.stat().st_size, 0.6 * TRACE.stat().st_size)
         half, whole = (self.replay("--policies", "window:recent=40", trace=trace)["policies"][0] for trace in (out, TRACE))
         self.assertAlmostEqual(half["lost_mass_mean"], whole["lost_mass_mean"], delta=1e-3)
+
+
+class ClosedLoopTest(CommandLineTest):
+    EVAL = ("eval", "--model", MODEL, "--text", TEXT, "--prefix", 120, "--steps", 40)
+    TASK = ("--model", MODEL, "--text", TEXT, "--lengths", "200")
+    VERDICT = "the caf\u00e9 is a disappointment \U0001f600"
+    STORY = f"The town is old, and the harbour is quiet.\n\nTo say it at once: {VERDICT}, and it is closed.\nThe light & <the> rest is good.\n"
+    EXPLAIN = ("explain", "--model", MODEL, "--string", STORY)
+
+    def check_interval(self, low, value, high):
+        self.assertLessEqual(low, value)
+        self.assertLessEqual(value, high)
+
+    def test_eval_has_the_keys_of_the_contract(self):
+        document = self.json_of(*self.EVAL, "--policies", "full+f32;window:recent=30;full+q4_0")
+        self.assertEqual((document["n"], document["units"], document["prefix"], document["steps"]), (40, 2, 120, 40))
+        rows = document["policies"]
+        self.assertEqual([row["policy"].split("+")[0].split("/")[0] for row in rows], ["full", "window", "full"])
+        for row in rows:
+            self.check_interval(row["nll_low"], row["nll"], row["nll_high"])
+            self.assertTrue(0.0 <= row["top1_agreement"] <= 1.0)
+            self.assertGreaterEqual(row["kl_to_full"], 0.0)
+            self.assertLessEqual(row["bytes_logical"], row["bytes_physical"])
+            self.assertGreater(row["bytes_read_per_step"], 0)
+        full, window, coded = rows
+        self.assertLess(full["kl_to_full"], 1e-6)
+        self.assertEqual(full["top1_agreement"], 1.0)
+        self.assertAlmostEqual(full["nll"], document["full_nll"], places=5)
+        self.assertGreater(window["kl_to_full"], 1e-4)
+        self.assertLess(window["bytes_read_per_step"], full["bytes_read_per_step"] / 5)
+        self.assertLess(coded["bytes_physical"], full["bytes_physical"] / 5)
+        one_block = self.json_of("eval", "--model", MODEL, "--text", TEXT, "--prefix", 120, "--steps", 32, "--policies", "full")
+        self.assertIsNone(one_block["policies"][0]["nll_low"])
+
+    def test_eval_at_several_budgets(self):
+        rows = self.json_of(*self.EVAL, "--policies", "window;full+q8_0;full+q4_0", "--equal-bytes", "0.3,0.6")["policies"]
+        # The largest budget first; what has no size stands once, at the smallest that it fits.
+        self.assertEqual([row["policy"].split(":")[0] for row in rows],
+                         ["window/original-positions", "full+q8_0", "window/original-positions", "full+q4_0"])
+        full = self.json_of(*self.EVAL, "--policies", "full")["policies"][0]["bytes_physical"]
+        for row, budget in zip(rows, (0.6, 0.6, 0.3, 0.3)):
+            self.assertLessEqual(row["bytes_physical"], budget * full, row["policy"])
+        self.assertGreater(rows[0]["bytes_physical"], 0.5 * full)
+        self.assertGreater(rows[2]["bytes_physical"], 0.2 * full)
+
+    def test_what_one_of_several_budgets_is_too_small_for_is_left_out(self):
+        command = (*self.EVAL, "--policies", "window;full+q8_0", "--json")
+        result = run(*command, "--equal-bytes", "0.6,0.3")
+        self.assertEqual(result.returncode, DONE, decode(result.stderr))
+        self.assertEqual(len(json.loads(result.stdout)["policies"]), 3)
+        lines = [line for line in decode(result.stderr).splitlines() if line.startswith("left out")]
+        self.assertEqual(len(lines), 1)
+        for words in ("30.0 %", "full+q8_0", "fixed"):
+            self.assertIn(words, lines[0])
+        self.refuse(*command, "--equal-bytes", "0.3", names=["--equal-bytes", "full+q8_0", "fixed"])
+        self.refuse(*command, "--equal-bytes", "0.0001,0.0002", names=["--equal-bytes", "no policy fits"])
+        self.refuse(*command, "--equal-bytes", "0.3,", names=["--equal-bytes"])
+        self.refuse(*command, "--equal-bytes", "0.3,x", names=["--equal-bytes", "x"])
+
+    def test_eval_refuses_what_makes_no_sense(self):
+        text = ("eval", "--model", MODEL, "--text", TEXT, "--policies", "full")
+        self.refuse(*text, "--prefix", 0, "--steps", 4, names=["--prefix"])
+        self.refuse(*text, "--prefix", 10, "--steps", 0, names=["--steps"])
+        self.refuse(*text, "--prefix", 2000, "--steps", 100, names=["2048"])
+        short = write("short.txt", "a short text")
+        self.refuse("eval", "--model", MODEL, "--text", short, "--prefix", 100, "--steps", 4, "--policies", "full", names=[short, "105"])
+        self.refuse(*self.EVAL, "--policies", "razor/scope", names=["razor/scope", "bound", "norm-bound"])
+
+    def check_task(self, document, n):
+        full_bytes = document["bytes_full_f16"]
+        for row in (*document["policies"], document["full"]):
+            self.assertLessEqual({"policy", "accuracy", "n", "low", "high", "bytes_logical", "bytes_physical", "answer_nll"}, set(row))
+            self.assertEqual((row["n"], len(row["answers"])), (n, n))
+            self.check_interval(row["low"], row["accuracy"], row["high"])
+            self.assertAlmostEqual(row["accuracy"], sum(answer["correct"] for answer in row["answers"]) / n)
+            self.assertAlmostEqual(row["answer_nll"], sum(answer["nll"] for answer in row["answers"]) / n)
+        self.assertIsInstance(document["model_can"], bool)
+        for row in document["policies"]:
+            if row["equal_bytes_share"] is not None:
+                self.assertLessEqual(row["bytes_physical"], 1.001 * row["equal_bytes_share"] * full_bytes)
+
+    def test_needle(self):
+        command = ("task", "needle", *self.TASK, "--depths", 2, "--facts", 1)
+        document = self.json_of(*command, "--policies", "full;window", "--equal-bytes", "1.0,0.5")
+        self.check_task(document, 2)
+        self.assertEqual((document["task"], document["query_aware"], document["seed"]), ("needle", False, 1))
+        self.assertEqual([row["policy"].split(":")[0] for row in document["policies"]],
+                         ["full+f16", "window/original-positions", "window/original-positions"])
+        self.assertEqual([row["equal_bytes_share"] for row in document["policies"]], [1.0, 1.0, 0.5])
+        self.assertEqual([answer["depth"] for answer in document["full"]["answers"]], [0.0, 1.0])
+        plain = self.json_of(*command, "--policies", "full")
+        self.assertIsNone(plain["policies"][0]["equal_bytes_share"])
+        self.assertAlmostEqual(plain["full"]["answer_nll"], document["full"]["answer_nll"], places=4)
+        other = self.json_of(*command, "--policies", "full", "--seed", 2)
+        self.assertNotAlmostEqual(plain["full"]["answer_nll"], other["full"]["answer_nll"], places=4)
+        text = self.succeed(*command, "--policies", "window:recent=40", "--query-aware")
+        self.assertRegex(text, "QUERY-AWARE|the question is part of what is compressed")
+        self.assertIn("cannot do this task", text)
+
+    def test_multi_query(self):
+        command = ("task", "multi-query", *self.TASK, "--facts", 2, "--contexts", 2)
+        document = self.json_of(*command, "--policies", "window:recent=40;full")
+        self.check_task(document, 4)
+        self.assertEqual(document["task"], "multi-query")
+        self.assertEqual([answer["depth"] for answer in document["full"]["answers"]], [0.25, 0.75] * 2)
+        self.assertLess(document["policies"][0]["bytes_physical"], document["policies"][1]["bytes_physical"])
+
+    def test_tasks_refuse_what_makes_no_sense(self):
+        needle = ("task", "needle", "--model", MODEL, "--text", TEXT, "--policies", "full")
+        self.refuse("task", names=["subcommand"])
+        self.refuse(*needle, "--lengths", "20", names=["--lengths", "20"])
+        self.refuse(*needle, "--lengths", "200,x", names=["--lengths", "x"])
+        self.refuse(*needle, "--lengths", "200", "--depths", 0, names=["--depths"])
+        self.refuse(*needle, "--lengths", "200", "--facts", 1000, names=["--facts", "1000", "192"])
+        self.refuse(*needle, "--lengths", "100000", names=["--text", "100000"])
+        self.refuse(*needle, "--lengths", "200,2040", names=["--lengths", "2040", "2048"])
+        self.refuse("task", "multi-query", *self.TASK, "--policies", "full", "--contexts", 0, names=["--contexts"])
+
+    def test_explain_has_fates_and_odds(self):
+        policies = ("--policies", "full+f32;window:sinks=2,recent=12;razor/none:recent=9,heads=" + str(write("heads.json", '{"retrieval_kv_heads": [[1, 2]]}')))
+        document = self.json_of(*self.EXPLAIN, *policies, "--fates", "--verdict", self.VERDICT)
+        count = len(document["tokens"])
+        self.assertEqual(document["tokens"][0], "")
+        begin, end = document["verdict"]
+        self.assertIn("disappointment", "".join(document["tokens"][begin:end]))
+        self.assertTrue("".join(document["tokens"][:begin]).endswith("quiet.\n\n"))
+        self.assertTrue("".join(document["tokens"][end:]).startswith("The light"))
+        full, window, razor = document["policies"]
+        self.assertAlmostEqual(full["log_odds"], document["full"]["log_odds"], places=4)
+        for row in document["policies"]:
+            self.assertIn("log_odds_without_verdict", row)
+            self.assertEqual(row["answer"], "positive" if row["log_odds"] > 0 else "negative")
+            self.assertEqual([len(layer) for layer in row["fates"]], [8] * 4)
+            for t, share in enumerate(row["held"]):
+                heads = [head[t] for layer in row["fates"] for head in layer]
+                self.assertAlmostEqual(share, sum(fate in "swhk" for fate in heads) / 32)
+        self.assertEqual(full["fates"][3][7], "k" * count)
+        self.assertEqual(window["fates"][0][0], "ss" + "d" * (count - 14) + "w" * 12)
+        self.assertEqual(razor["fates"][1][2], "k" * count)
+        self.assertEqual(razor["fates"][1][3], "ssss" + "d" * (count - 13) + "w" * 9)
+        self.assertEqual(full["lost_while_asked"], [])
+        self.assertTrue(all(position >= 2 for _, _, position, _ in window["lost_while_asked"]))
+        self.assertNotIn("fates", self.json_of(*self.EXPLAIN, *policies)["policies"][0])
+
+    def test_explain_prints_no_colour_where_none_is_wanted(self):
+        command = (*self.EXPLAIN, "--policies", "window:recent=12", "--verdict", "disappointment")
+        plain = self.succeed(*command, "--color", "never")
+        self.assertNotIn("\x1b", plain)
+        self.assertEqual(plain, self.succeed(*command), "a pipe takes no colour")
+        self.assertIn(self.VERDICT[:30], plain)
+        coloured = self.succeed(*command, "--color", "always")
+        self.assertIn("\x1b[", coloured)
+        self.assertIn("disappointment \U0001f600", re.sub("\x1b\\[[0-9;]*m", "", coloured))
+
+    def test_explain_refuses_what_makes_no_sense(self):
+        command = (*self.EXPLAIN, "--policies", "full")
+        self.refuse(*command, "--verdict", "no such words", names=["--verdict", "no such words"])
+        self.refuse(*command, "--question", "", names=["--question", "empty"])
+        self.refuse(*command, "--positive", "", names=["--positive", "empty"])
+        self.refuse(*command, "--negative", "", names=["--negative", "empty"])
+        self.refuse(*command, "--layer", 4, names=["--layer", "0 to 3"])
+        self.refuse(*command, "--head", 8, names=["--head", "0 to 7"])
+        self.refuse(*command, "--color", "sometimes", names=["--color", "sometimes"])
+        self.refuse("explain", "--model", MODEL, "--policies", "full", names=["--text", "--string"])
+        self.refuse("explain", "--model", MODEL, "--text", TEXT, "--policies", "full", names=["--text", "2048"])
+        self.refuse("explain", "--model", MODEL, "--text", FOLDER / "none.txt", "--policies", "full", names=[FOLDER / "none.txt"])
+
+    def test_explain_draws_a_picture_or_none(self):
+        folder = FOLDER / "pictures"
+        folder.mkdir()
+        path = folder / "explained.svg"
+        command = (*self.EXPLAIN, "--policies", "window:recent=12;full;full+q4_0", "--verdict", "disappointment", "--picture")
+        for _ in range(2):  # the second takes the first one's place
+            self.succeed(*command, path)
+            self.assertEqual(list(folder.iterdir()), [path])
+            root = xml.etree.ElementTree.parse(path).getroot()
+            self.assertEqual(root.tag, "{http://www.w3.org/2000/svg}svg")
+        drawn = "".join(root.itertext())
+        for words in ("window:recent=12", "disappointment", "\U0001f600", "& <the>"):
+            self.assertIn(words.replace(" ", ""), drawn.replace(" ", "").replace("\n", ""))
+        result = run(*command, folder / "none" / "explained.svg")
+        self.assertNotEqual(result.returncode, DONE)
+        self.assertIn("none", decode(result.stderr))
+        self.refuse(*self.EXPLAIN, "--policies", "full", "--verdict", "no such words", "--picture", folder / "never.svg", names=["--verdict"])
+        self.assertEqual(list(folder.iterdir()), [path])
 
 
 class SameResultTest(CommandLineTest):

@@ -2,6 +2,7 @@
 #include "sim/equal_bytes.hpp"
 
 #include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
 
 #include "policies/cache/layer_cache.hpp"
 #include "sim/replay/calibrated_bounds.hpp"
@@ -101,7 +102,63 @@ TEST_F(EqualBytesTest, TooFewBytesAreAnErrorThatNamesTheLeast) {
 TEST_F(EqualBytesTest, PoliciesOfFixedSizeStayAsTheyAreWhereTheyFit) {
   EXPECT_EQ(solve("full+q4_0", full_f16_bytes(trace_, prefix)).name(), Policy::parse("full+q4_0").name());
   expect_input_error([&] { solve("full", 1 << 10); },
-                     {"--equal-bytes", "the size of full is fixed", "full+f16 takes 25.0 KiB", "1.0 KiB"});
+                     {"--equal-bytes", "the size of full is fixed", "full+f16 takes 52.0 KiB", "1.0 KiB"});
+}
+
+TEST_F(EqualBytesTest, EachPolicyFitsOrSaysWhyNot) {
+  const TraceBounds bounds(trace_, prefix);
+  const SelectionContext context = selection_context(trace_, prefix, bounds);
+  const size_t full = full_f16_bytes(trace_, prefix);
+  const auto sized = [&](const std::string& policy, size_t bytes) {
+    const SizedPolicy result = size_policy(context, Policy::parse(policy), bytes);
+    EXPECT_EQ(result.policy.has_value(), result.reason.empty()) << result.reason;
+    return result;
+  };
+  for (const std::string fixed : {"full", "full+q4_0", "full+kivi4:residual=32"}) {
+    const Policy policy = Policy::parse(fixed);
+    ASSERT_FALSE(policy.has_size(nullptr)) << fixed;
+    const size_t taken = bytes_of(policy);
+    EXPECT_EQ(*sized(fixed, taken).policy, policy) << "left as it is";
+    EXPECT_EQ(*sized(fixed, 2 * full).policy, policy);
+    EXPECT_NE(sized(fixed, taken - 1).reason.find("is fixed"), std::string::npos);
+  }
+  EXPECT_NE(sized("window", 100).reason.find("takes at least"), std::string::npos);
+  // The protected head alone takes a quarter of everything.
+  EXPECT_NE(sized("occam:" + heads(), full / 8).reason.find("takes at least"), std::string::npos);
+}
+
+RC_GTEST_FIXTURE_PROP(EqualBytesTest, NoSelectionTakesMoreThanTheBytesAskedFor, ()) {
+  static const std::vector<std::string> with_sizes = [] {
+    std::vector<std::string> all;
+    for (const SelectionEntry& entry : selection_registry()) {
+      for (const std::string& variant :
+           entry.variants.empty() ? std::vector<std::string>{""} : entry.variants) {
+        const std::string name = variant.empty() ? entry.name : entry.name + "/" + variant;
+        if (Policy::parse(name).has_size(nullptr)) all.push_back(name);
+      }
+    }
+    return all;
+  }();
+  const std::string name = *rc::gen::elementOf(with_sizes);
+  const std::string codec = *rc::gen::element<std::string>(
+      "f16", "f32", "q8_0", "q4_0:residual=8", "kivi4:residual=32", "kivi2/chunk:residual=32",
+      "k=q8_0+v=q4_0", "int8-token", "fp8-e4m3:rotate=yes");
+  const int percent = *rc::gen::inRange(1, 130);
+  std::string text = name;
+  if (find_selection("", name.substr(0, name.find('/'))).protects_heads) text += ":" + heads();
+  text += "+" + codec;
+  const size_t bytes = full_f16_bytes(trace_, prefix) * static_cast<size_t>(percent) / 100;
+  const TraceBounds bounds(trace_, prefix);
+  const SelectionContext context = selection_context(trace_, prefix, bounds);
+  RC_LOG() << text << " at " << bytes << " bytes" << std::endl;
+  const SizedPolicy sized = size_policy(context, Policy::parse(text), bytes);
+  RC_ASSERT(sized.policy.has_value() == sized.reason.empty());
+  if (!sized.policy) return;
+  RC_ASSERT(bytes_of(*sized.policy) <= bytes);
+  NoProgress progress;
+  const ReplayResult result =
+      replay(trace_, {.prefix = prefix, .steps = 1, .policies = {*sized.policy}}, progress).front();
+  RC_ASSERT(result.compressed.physical() <= bytes);
 }
 
 }  // namespace

@@ -1,11 +1,18 @@
 razorscope_tests(sim
+  bootstrap_test.cpp
+  closed_loop_test.cpp
   equal_bytes_test.cpp
   every_chunk_test.cpp
+  explain_test.cpp
   h2o_mask_test.cpp
+  logit_scores_test.cpp
   one_thread.cpp
+  policy_memory_test.cpp
   probe_test.cpp
+  product_test.cpp
   query_head_test.cpp
   regret_test.cpp
   replay_test.cpp
   scope_test.cpp
+  task_test.cpp
 )
