@@ -67,7 +67,8 @@ HeadId head_id(size_t index, const HeadScores& scores) {
 
 std::vector<HeadId> random_heads(const HeadScores& scores, size_t count, uint64_t seed) {
   std::vector<HeadId> heads;
-  for (int i = 0; i < scores.layers * scores.kv_heads; ++i) heads.push_back(head_id(static_cast<size_t>(i), scores));
+  for (int i = 0; i < scores.layers * scores.kv_heads; ++i)
+    heads.push_back(head_id(static_cast<size_t>(i), scores));
   std::mt19937_64 random(seed);
   for (size_t i = 0; i < count; ++i) std::swap(heads[i], heads[i + random() % (heads.size() - i)]);
   heads.resize(count);

@@ -15,7 +15,7 @@ enum class HeadChoice {
   paper,      // the share `induction` of all KV heads with the highest induction scores, united with `echo`
               // likewise
   threshold,  // every KV head with an induction score >= `induction` or an echo score >= `echo`
-  gap,  // for each kind of score: all heads above the largest gap between neighbours in the sorted scores
+  gap,     // for each kind of score: all heads above the largest gap between neighbours in the sorted scores
   random,  // a control: as many heads as `paper` takes, drawn from all
   none,    // a control
 };

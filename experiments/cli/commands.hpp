@@ -13,6 +13,7 @@ void add_probe(CLI::App& app);
 void add_heads(CLI::App& app);
 void add_record(CLI::App& app);
 void add_replay(CLI::App& app);
+void add_generate(CLI::App& app);
 void add_eval(CLI::App& app);
 void add_task(CLI::App& app);
 void add_explain(CLI::App& app);

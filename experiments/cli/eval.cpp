@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <chrono>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -7,6 +8,7 @@
 #include "experiments/cli/options.hpp"
 #include "experiments/cli/policy_options.hpp"
 #include "experiments/cli/run_records.hpp"
+#include "experiments/store/policy_label.hpp"
 #include "experiments/store/report.hpp"
 #include "experiments/store/store.hpp"
 #include "models/base/error.hpp"
@@ -25,6 +27,7 @@ struct Options {
   int steps = 0;
   PolicyOptions policies;
   std::string db;
+  std::string against;
 };
 
 nlohmann::json low(const Estimate& estimate) {
@@ -78,14 +81,58 @@ std::vector<ClosedLoopRow> store_records(Store& store, const std::vector<EvalRec
   return rows;
 }
 
+/// KL of each policy less that of `against` at the same share of bytes, paired; nothing where it does not
+/// run.
+std::vector<std::optional<Estimate>> differences(const Evaluation& evaluation,
+                                                 const std::vector<PlannedPolicy>& planned,
+                                                 const std::optional<Policy>& against, uint64_t seed) {
+  std::vector<std::optional<Estimate>> all(planned.size());
+  if (!against) return all;
+  const Resampling resampling(evaluation.units, seed);
+  for (size_t i = 0; i < planned.size(); ++i) {
+    const auto other = std::find_if(planned.begin(), planned.end(), [&](const PlannedPolicy& plan) {
+      return plan.requested == *against && plan.share == planned[i].share;
+    });
+    if (other == planned.end()) continue;
+    const auto index = static_cast<size_t>(other - planned.begin());
+    if (index == i) continue;
+    all[i] = UnitSums::difference(evaluation.policies[i].kl_units, evaluation.policies[index].kl_units,
+                                  resampling);
+  }
+  return all;
+}
+
+void print_differences(const std::vector<std::optional<Estimate>>& all,
+                       const std::vector<PlannedPolicy>& planned, const Policy& against,
+                       const Evaluation& evaluation) {
+  fmt::print(
+      "\nKL less that of {} at the same share of bytes, paired; n = {} scored rows, 95 % bootstrap over {} "
+      "units:\n\n{:<64}  {:>6}  {:>9}  95 %\n",
+      policy_label(against.name()), evaluation.rows, evaluation.units, "policy", "share", "KL - KL");
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (!all[i]) continue;
+    const std::string interval =
+        all[i]->interval ? fmt::format("[{:+.4f}, {:+.4f}]", all[i]->interval->low, all[i]->interval->high)
+                         : "too few";
+    fmt::print("{:<64}  {:>6}  {:>+9.4f}  {}\n", policy_label(planned[i].requested.name()),
+               planned[i].share ? fmt::format("{:.0f} %", 100.0 * *planned[i].share) : "-", all[i]->mean,
+               interval);
+  }
+}
+
 void print_document(const Evaluation& evaluation, const std::vector<PlannedPolicy>& planned,
-                    const Options& options, size_t full_bytes) {
+                    const std::vector<std::optional<Estimate>>& against, const Options& options,
+                    size_t full_bytes) {
   nlohmann::json rows = nlohmann::json::array();
   for (size_t i = 0; i < planned.size(); ++i) {
     rows.push_back(result_json(evaluation.policies[i]));
     rows.back()["requested_policy"] = planned[i].requested.name();
     rows.back()["equal_bytes_share"] =
         planned[i].share ? nlohmann::json(*planned[i].share) : nlohmann::json();
+    if (!against[i]) continue;
+    rows.back()["kl_difference"] = against[i]->mean;
+    rows.back()["kl_difference_low"] = low(*against[i]);
+    rows.back()["kl_difference_high"] = high(*against[i]);
   }
   print_json({{"policies", rows},
               {"full_nll", evaluation.full_nll.mean},
@@ -102,6 +149,12 @@ void run(const Options& options) {
   request.steps = options.steps;
   request.seed = options.common.seed;
   const std::vector<Policy> requested = parse_policies(options.policies);
+  std::optional<Policy> against;
+  if (!options.against.empty()) {
+    against = Policy::parse(options.against);
+    if (std::find(requested.begin(), requested.end(), *against) == requested.end())
+      throw InputError("--against", fmt::format("{} is not among --policies", against->name()));
+  }
   const ModelFile model(find_model(options.model));
   EvalRecord shared;
   describe_command(shared, options.common.seed);
@@ -129,12 +182,14 @@ void run(const Options& options) {
   Store store = Store::open_for_writing(results_database(options.db));
   const std::vector<EvalRecord> records = records_of(evaluation, planned, full_bytes, shared);
   const std::vector<ClosedLoopRow> rows = store_records(store, records);
+  const auto against_all = differences(evaluation, planned, against, options.common.seed);
   if (options.common.json) {
-    print_document(evaluation, planned, options, full_bytes);
+    print_document(evaluation, planned, against_all, options, full_bytes);
   } else {
     ReportData data;
     data.closed_loop = rows;
     fmt::print("{}", format_whole_report(data, ReportFormat::table, ReportSection::eval));
+    if (against) print_differences(against_all, planned, *against, evaluation);
   }
   fmt::print(stderr, "{} runs stored in {}\n", records.size(), store.path().string());
 }
@@ -159,6 +214,8 @@ void add_eval(CLI::App& app) {
       ->required()
       ->check(CLI::PositiveNumber);
   add_policy_options(*command, options->policies);
+  command->add_option("--against", options->against,
+                      "one of the policies: how much more KL each other one costs at the same share, paired");
   add_database_option(*command, options->db);
   add_common_options(*command, options->common, true);
   command->callback([options] {

@@ -92,6 +92,12 @@ bool wants_colour(const std::string& when) {
   return isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;  // NOLINT(concurrency-mt-unsafe)
 }
 
+void check_folder(const char* option, const std::filesystem::path& file) {
+  const std::filesystem::path folder = std::filesystem::absolute(file).parent_path();
+  if (!std::filesystem::is_directory(folder))
+    throw InputError(option, fmt::format("there is no folder {}", folder.string()));
+}
+
 void check_filter(const ExplainFilter& filter, const Shape& shape) {
   const auto within = [](const char* key, int value, int count) {
     if (value >= count)
@@ -106,6 +112,11 @@ void run(Options& options) {
   if (!options.text_file.empty()) options.request.text = read_utf8_file(options.text_file);
   if (options.request.text.empty())
     throw InputError("--text", "a text file (or --string with a text) is needed");
+  check_utf8("--string", options.request.text);
+  check_utf8("--question", options.request.question);
+  check_utf8("--positive", options.request.positive);
+  check_utf8("--negative", options.request.negative);
+  if (!options.picture.empty()) check_folder("--picture", options.picture);
   const ModelFile model(find_model(options.model));
   check_filter(options.filter, model.shape());
   const Tokenizer tokenizer = model.tokenizer();

@@ -2,10 +2,9 @@
 
 #include <algorithm>
 #include <fmt/format.h>
-#include <fstream>
-#include <stdexcept>
 
 #include "experiments/store/policy_label.hpp"
+#include "experiments/store/write_file.hpp"
 
 namespace razorscope::cli {
 namespace {
@@ -143,12 +142,7 @@ std::string picture(const Explanation& explanation, const ExplainFilter& filter)
 
 void write_picture(const std::filesystem::path& path, const Explanation& explanation,
                    const ExplainFilter& filter) {
-  const std::filesystem::path unfinished = path.string() + ".part";
-  std::ofstream file(unfinished, std::ios::binary);
-  file << picture(explanation, filter);
-  file.close();
-  if (!file) throw std::runtime_error(unfinished.string() + ": cannot be written");
-  std::filesystem::rename(unfinished, path);
+  write_file(path, picture(explanation, filter));
 }
 
 }  // namespace razorscope::cli

@@ -62,8 +62,9 @@ class HeadStudy {
       add(store, "seed", fmt::to_string(seed), random(block, static_cast<uint64_t>(seed)), seed);
     for (const int length : blocks) {
       if (length < 1 || length > fitting) {
-        throw InputError("--blocks", fmt::format("{} is out of range; allowed: 1 to {}, which {} times fits the context",
-                                                 length, fitting, default_probe_repeats));
+        throw InputError("--blocks",
+                         fmt::format("{} is out of range; allowed: 1 to {}, which {} times fits the context",
+                                     length, fitting, default_probe_repeats));
       }
       add(store, "block", fmt::to_string(length), random(length, default_probe_seed),
           static_cast<int>(default_probe_seed));
@@ -88,8 +89,8 @@ class HeadStudy {
     probe.kind = kind;
     probe.name = name;
     const std::unique_ptr<Progress> progress = terminal_progress();
-    probe.scores = run_probe(transformer_, block, default_probe_repeats, tokenizer_.bos(), ProbeVariant::sum_prior,
-                             *progress);
+    probe.scores = run_probe(transformer_, block, default_probe_repeats, tokenizer_.bos(),
+                             ProbeVariant::sum_prior, *progress);
     ProbeRecord record;
     if (seed) {
       probe.scores.seed = static_cast<uint64_t>(*seed);
@@ -176,14 +177,15 @@ nlohmann::json document(const std::vector<StudiedProbe>& probes, const nlohmann:
 void print_text(const nlohmann::json& study, const Shape& shape) {
   fmt::print("{}: {} KV heads; probes of {} repeats, sum-prior\n\nheads chosen by each probe:\n", shape.name,
              shape.layers * shape.kv_heads, default_probe_repeats);
-  fmt::print("{:<6} {:<44} {:>6} {:>7} {:>10} {:>5}\n", "varied", "value", "block", "paper", "threshold", "gap");
+  fmt::print("{:<6} {:<44} {:>6} {:>7} {:>10} {:>5}\n", "varied", "value", "block", "paper", "threshold",
+             "gap");
   for (const auto& probe : study["probes"]) {
     fmt::print("{:<6} {:<44} {:>6} {:>7} {:>10} {:>5}\n", probe["varied"].get<std::string>(),
                probe["value"].get<std::string>(), probe["block"].get<int>(), probe["paper"].size(),
                probe["threshold"].size(), probe["gap"].size());
   }
-  fmt::print("\nJaccard of the chosen sets, over all pairs of probes:\n{:<10} {:<6} {:>6} {:>6} {:>6}\n", "choose",
-             "varied", "pairs", "mean", "least");
+  fmt::print("\nJaccard of the chosen sets, over all pairs of probes:\n{:<10} {:<6} {:>6} {:>6} {:>6}\n",
+             "choose", "varied", "pairs", "mean", "least");
   for (const auto& row : study["jaccard"]) {
     fmt::print("{:<10} {:<6} {:>6} {:>6.3f} {:>6.3f}\n", row["choose"].get<std::string>(),
                row["varied"].get<std::string>(), row["pairs"].get<int>(), row["mean"].get<double>(),
@@ -225,15 +227,19 @@ void run(const Options& options) {
 
 void add_heads(CLI::App& app) {
   const auto options = std::make_shared<Options>();
-  CLI::App* command = add_command(
-      app, "heads",
-      "how stable the retrieval heads are over seeds, block lengths and texts, and what a policy saves per length",
-      "razorscope heads --model smollm2-135m --text experiments/texts/harbour.txt --policies \"razor;razor:recent=252\"");
+  CLI::App* command = add_command(app, "heads",
+                                  "how stable the retrieval heads are over seeds, block lengths and texts, "
+                                  "and what a policy saves per length",
+                                  "razorscope heads --model smollm2-135m --text "
+                                  "experiments/texts/harbour.txt --policies \"razor;razor:recent=252\"");
   command->add_option("--model", options->model, "GGUF file, or smollm2-135m or tiny-alibi")->required();
-  command->add_option("--seeds", options->seeds, "seeds of random blocks of 200 tokens")->capture_default_str();
+  command->add_option("--seeds", options->seeds, "seeds of random blocks of 200 tokens")
+      ->capture_default_str();
   command->add_option("--blocks", options->blocks, "lengths of random blocks, seed 1")->capture_default_str();
-  command->add_option("--text", options->texts, "UTF-8 text file whose beginning is repeated instead; may be several");
-  command->add_option("--lengths", options->lengths, "contexts that ratios are given for")->capture_default_str();
+  command->add_option("--text", options->texts,
+                      "UTF-8 text file whose beginning is repeated instead; may be several");
+  command->add_option("--lengths", options->lengths, "contexts that ratios are given for")
+      ->capture_default_str();
   command->add_option("--policies", options->policies.policies, "policies whose ratio per length is shown");
   add_database_option(*command, options->db);
   add_common_options(*command, options->common);

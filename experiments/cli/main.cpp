@@ -37,6 +37,7 @@ int run(int argc, char** argv) {
   cli::add_heads(app);
   cli::add_record(app);
   cli::add_replay(app);
+  cli::add_generate(app);
   cli::add_eval(app);
   cli::add_task(app);
   cli::add_explain(app);

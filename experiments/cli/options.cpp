@@ -42,6 +42,12 @@ void add_token_source(CLI::App& command, TokenSource& source) {
   text->excludes(ids);
 }
 
+void check_utf8(const std::string& option, const std::string& text) {
+  const size_t invalid = first_invalid_utf8(text);
+  if (invalid != std::string::npos)
+    throw InputError(option, fmt::format("is not valid UTF-8 (byte {})", invalid));
+}
+
 std::vector<int32_t> read_ids_file(const std::filesystem::path& path) {
   const std::string text = read_utf8_file(path);
   std::vector<int32_t> ids;

@@ -48,6 +48,9 @@ struct LoadedTokens {
 /// tokenizer is touched only if a text must be tokenised, since a model may lack a usable one.
 LoadedTokens load_tokens(const TokenSource& source, const ModelFile& model, int wanted);
 
+/// InputError in the option's name where the text is not valid UTF-8.
+void check_utf8(const std::string& option, const std::string& text);
+
 /// Integers separated by white space. InputError with line and word where one is not.
 std::vector<int32_t> read_ids_file(const std::filesystem::path& path);
 

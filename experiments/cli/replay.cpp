@@ -94,7 +94,8 @@ std::vector<ReplayRecord> records_of(const std::vector<ReplayResult>& results,
   return records;
 }
 
-/// Stored one transaction a run; a run of the same configuration is replaced. Gives the report's rows of them.
+/// Stored one transaction a run; a run of the same configuration is replaced. Gives the report's rows of
+/// them.
 std::vector<TradeoffRow> store_records(Store& store, const std::vector<ReplayRecord>& records) {
   std::set<int64_t> ids;
   for (const ReplayRecord& record : records) ids.insert(store.add_replay(record));

@@ -29,6 +29,29 @@ struct Options {
   std::string db;
 };
 
+/// The policies and budgets that fit contexts of every length.
+std::vector<PlannedPolicy> plan_for_all_lengths(const Options& options, const std::vector<Policy>& requested,
+                                                const PolicyKnowledge& knowledge) {
+  const std::vector<int>& lengths = options.settings.lengths;
+  std::vector<PlannedPolicy> planned =
+      plan_policies(options.policies, requested, knowledge.context(lengths.front()));
+  for (const int length : lengths) {
+    const SelectionContext context = knowledge.context(length);
+    const auto full_bytes = static_cast<double>(full_f16_bytes(context));
+    std::erase_if(planned, [&](const PlannedPolicy& plan) {
+      if (!plan.share) return false;
+      const SizedPolicy sized =
+          size_policy(context, plan.requested, static_cast<size_t>(*plan.share * full_bytes));
+      if (!sized.policy)
+        fmt::print(stderr, "left out at {:.1f} %, {} tokens: {}\n", 100.0 * *plan.share, length,
+                   sized.reason);
+      return !sized.policy;
+    });
+  }
+  if (planned.empty()) throw InputError("--equal-bytes", "no policy fits any of the budgets at every length");
+  return planned;
+}
+
 /// One policy of the plan, sized for contexts as they come.
 class SizedPolicies {
  public:
@@ -133,8 +156,7 @@ void run(Options& options) {
   const Transformer transformer = model.load();
   const std::unique_ptr<Progress> progress = terminal_progress();
   const PolicyKnowledge knowledge(model, transformer, requested, *progress);
-  const std::vector<PlannedPolicy> planned =
-      plan_policies(options.policies, requested, knowledge.context(options.settings.lengths.front()));
+  const std::vector<PlannedPolicy> planned = plan_for_all_lengths(options, requested, knowledge);
   SizedPolicies sized(planned, knowledge);
   TaskInputs inputs{tokenizer, haystack, {}, [&](int tokens) { return sized(tokens); }, knowledge.view()};
   for (const PlannedPolicy& plan : planned) inputs.requested.push_back(plan.requested);

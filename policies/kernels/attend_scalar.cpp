@@ -94,6 +94,7 @@ void softmax_row_scalar(float* row, size_t count, float slope) {
 
 LogSumExp log_sum_exp_scalar(const float* row, size_t count) {
   const float largest = *std::max_element(row, row + count);
+  if (std::isinf(largest)) return {largest, double{largest}};  // all are -infinity, or one +infinity decides
   double sum = 0.0;
   for (size_t j = 0; j < count; ++j) sum += std::exp(double{row[j]} - double{largest});
   return {largest, double{largest} + std::log(sum)};

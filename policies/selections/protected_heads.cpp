@@ -27,8 +27,9 @@ std::vector<Parameter> protected_head_parameters(const std::string& choose,
       {.name = "choose",
        .kind = ParameterKind::choice,
        .fallback = choose,
-       .help = "how they are chosen: shares of all heads, scores above a threshold, or above the largest gap; as "
-               "controls random heads, as many as paper takes, or none",
+       .help =
+           "how they are chosen: shares of all heads, scores above a threshold, or above the largest gap; as "
+           "controls random heads, as many as paper takes, or none",
        .choices = {"paper", "threshold", "gap", "random", "none"},
        .needs_parameter = "heads",
        .needs_values = {"probe"}},

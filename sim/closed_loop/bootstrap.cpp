@@ -1,6 +1,7 @@
 #include "sim/closed_loop/bootstrap.hpp"
 
 #include <algorithm>
+#include <numeric>
 #include <random>
 
 namespace razorscope {
@@ -32,6 +33,27 @@ std::optional<Interval> Resampling::mean_interval(const std::vector<double>& sum
     return means[static_cast<size_t>(share * static_cast<double>(means.size() - 1))];
   };
   return Interval{at(0.025), at(0.975)};
+}
+
+void UnitSums::add(size_t unit, double value) {
+  if (unit >= sums.size()) {
+    sums.resize(unit + 1, 0.0);
+    counts.resize(unit + 1, 0);
+  }
+  sums[unit] += value;
+  ++counts[unit];
+}
+
+Estimate UnitSums::estimate(const Resampling& resampling) const {
+  const double sum = std::accumulate(sums.begin(), sums.end(), 0.0);
+  const double count = std::accumulate(counts.begin(), counts.end(), 0.0);
+  return {sum / count, resampling.mean_interval(sums, counts)};
+}
+
+Estimate UnitSums::difference(const UnitSums& a, const UnitSums& b, const Resampling& resampling) {
+  UnitSums difference = a;
+  for (size_t i = 0; i < b.sums.size(); ++i) difference.sums[i] -= b.sums[i];
+  return difference.estimate(resampling);
 }
 
 }  // namespace razorscope

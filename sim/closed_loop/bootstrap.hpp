@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -26,6 +27,23 @@ class Resampling {
  private:
   int units_;
   std::vector<std::vector<int>> draws_;
+};
+
+/// A mean over samples with its 95 % bootstrap interval (none where there is too little to resample).
+struct Estimate {
+  double mean = 0.0;
+  std::optional<Interval> interval;
+};
+
+/// Sums of one figure over independent units: texts, or blocks of steps of one text.
+struct UnitSums {
+  std::vector<double> sums;
+  std::vector<int> counts;
+
+  void add(size_t unit, double value);
+  Estimate estimate(const Resampling& resampling) const;
+  /// The mean of a - b over the same samples, paired: unit by unit.
+  static Estimate difference(const UnitSums& a, const UnitSums& b, const Resampling& resampling);
 };
 
 }  // namespace razorscope

@@ -71,29 +71,6 @@ void check(const Transformer& transformer, const EvaluationRequest& request) {
   }
 }
 
-/// Sums of one figure over units: texts, or blocks of bootstrap_steps where there is one text.
-struct UnitSums {
-  std::vector<double> sums;
-  std::vector<int> counts;
-  void add(size_t unit, double value) {
-    if (unit >= sums.size()) {
-      sums.resize(unit + 1, 0.0);
-      counts.resize(unit + 1, 0);
-    }
-    sums[unit] += value;
-    ++counts[unit];
-  }
-  Estimate estimate(const Resampling& resampling) const {
-    double sum = 0.0;
-    double count = 0.0;
-    for (size_t i = 0; i < sums.size(); ++i) {
-      sum += sums[i];
-      count += counts[i];
-    }
-    return {sum / count, resampling.mean_interval(sums, counts)};
-  }
-};
-
 struct PolicySums {
   UnitSums nll;
   UnitSums full_nll;
@@ -212,6 +189,7 @@ Evaluation evaluate(const Transformer& transformer, const EvaluationRequest& req
     result.nll = sums[i].nll.estimate(resampling);
     result.nll_difference = sums[i].difference.estimate(resampling);
     result.kl_to_full = sums[i].kl.estimate(resampling);
+    result.kl_units = sums[i].kl;
     result.top1_agreement = sums[i].agreement.estimate(resampling).mean;
   }
   return evaluation;

@@ -26,17 +26,12 @@ struct EvaluationRequest {
   uint64_t seed = 1;  // of the bootstrap
 };
 
-/// A mean over scored rows with its 95 % bootstrap interval (none where there is too little to resample).
-struct Estimate {
-  double mean = 0.0;
-  std::optional<Interval> interval;
-};
-
 struct EvaluationResult {
   std::string policy;       // canonical name
   Estimate nll;             // nats a token
   Estimate nll_difference;  // to full+f32, paired
   Estimate kl_to_full;      // KL(full || policy) of the next token's distribution, nats
+  UnitSums kl_units;        // what kl_to_full was resampled from, to be paired with another policy's
   double top1_agreement = 0.0;
   ByteLedger compressed;  // right after the prefix, of the first text
   ByteLedger at_end;
