@@ -89,15 +89,19 @@ std::string panel(const Explanation& explanation, const PolicyExplanation& polic
                   const ExplainFilter& filter, const std::vector<PlacedToken>& placed, double x, double y) {
   const auto tokens = static_cast<int>(explanation.pieces.size());
   const std::vector<double> shares = held_shares(policy, tokens, filter.layer, filter.kv_head);
+  std::string effect;
+  if (policy.log_odds_without_verdict && explanation.full.log_odds_without_verdict) {
+    effect = fmt::format("; it moves the answer by {:+.2f} (full cache: {:+.2f})",
+                         policy.log_odds - *policy.log_odds_without_verdict,
+                         explanation.full.log_odds - *explanation.full.log_odds_without_verdict);
+  }
+  const std::string note = fmt::format("{:.2f} MiB; {:.0f} % of the verdict held{}",
+                                       static_cast<double>(policy.compressed.physical()) / 1048576.0,
+                                       100.0 * verdict_held(policy, explanation), effect);
   std::string out = fmt::format(
-      "<text x=\"{:.1f}\" y=\"{:.1f}\" class=\"name\">{}</text>\n"
-      "<text x=\"{:.1f}\" y=\"{:.1f}\" class=\"note\">{:.2f} MiB; answer: {} (log-odds {:+.2f}); {:.0f} % of "
-      "the "
-      "verdict held</text>\n",
-      x, y + 12.0, escaped(policy_label(policy.policy)), x, y + 27.0,
-      static_cast<double>(policy.compressed.physical()) / 1048576.0,
-      policy.log_odds > 0.0 ? "positive" : "negative", policy.log_odds,
-      100.0 * verdict_held(policy, explanation));
+      "<text x=\"{0:.1f}\" y=\"{1:.1f}\" class=\"name\">{2}</text>\n"
+      "<text x=\"{0:.1f}\" y=\"{3:.1f}\" class=\"note\">{4}</text>\n",
+      x, y + 12.0, escaped(policy_label(policy.policy)), y + 27.0, note);
   for (size_t t = 0; t < placed.size(); ++t) {
     const PlacedToken& token = placed[t];
     if (token.text.empty()) continue;

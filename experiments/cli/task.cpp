@@ -64,7 +64,7 @@ class SizedPolicies {
     const SelectionContext context = knowledge_.context(tokens);
     const auto full_bytes = static_cast<double>(full_f16_bytes(context));
     for (const PlannedPolicy& plan : planned_) {
-      if (!plan.share) {
+      if (!plan.share || !plan.policy.has_size(nullptr)) {
         found->second.push_back(plan.policy);
         continue;
       }

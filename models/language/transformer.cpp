@@ -76,6 +76,7 @@ void Transformer::forward(std::span<const SequenceInput> batch) const {
   Matrix qkv(rows, static_cast<size_t>(shape_.query_width() + 2 * shape_.kv_width()));
   Matrix attention(rows, static_cast<size_t>(shape_.query_width()));
   Matrix up(rows, weights_.layers.front().up.rows);
+  Matrix active(rows, static_cast<size_t>(shape_.feed_forward));
 
   size_t row = 0;
   for (const SequenceInput& sequence : batch) {
@@ -90,7 +91,7 @@ void Transformer::forward(std::span<const SequenceInput> batch) const {
     attend(i, batch, qkv, attention);
     multiply_add(attention.data(), rows, layer.attention_out, x.data());
     normalise(x, layer.mlp_norm, normal);
-    feed_forward(layer, normal, up, x);
+    feed_forward(layer, normal, up, active, x);
   }
   emit_logits(batch, x);
 }
@@ -161,10 +162,9 @@ void Transformer::attend(int layer, std::span<const SequenceInput> batch, Matrix
   }
 }
 
-void Transformer::feed_forward(const LayerWeights& layer, const Matrix& x, Matrix& up,
+void Transformer::feed_forward(const LayerWeights& layer, const Matrix& x, Matrix& up, Matrix& active,
                                Matrix& residual) const {
   multiply(x.data(), x.rows, layer.up, up.data());
-  Matrix active(x.rows, static_cast<size_t>(shape_.feed_forward));
   if (shape_.mlp == MlpKind::swiglu) {
     swiglu(up, active);
   } else {

@@ -53,7 +53,8 @@ class Transformer {
  private:
   void normalise(const Matrix& x, const NormWeights& norm, Matrix& out) const;
   void attend(int layer, std::span<const SequenceInput> batch, Matrix& qkv, Matrix& out) const;
-  void feed_forward(const LayerWeights& layer, const Matrix& x, Matrix& up, Matrix& residual) const;
+  void feed_forward(const LayerWeights& layer, const Matrix& x, Matrix& up, Matrix& active,
+                    Matrix& residual) const;
   void emit_logits(std::span<const SequenceInput> batch, const Matrix& x) const;
 
   Shape shape_;

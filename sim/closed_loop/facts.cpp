@@ -37,7 +37,7 @@ std::vector<Fact> make_facts(int count, uint64_t seed) {
     const std::string what = fmt::format("The secret number of the {} {} is", colours[name % colours.size()],
                                          things[name / colours.size()]);
     const auto number = 10000 + random() % 90000;
-    const std::string asked = "the" + what.substr(3, what.size() - 6);
+    const std::string asked = fmt::format("the{}", what.substr(3, what.size() - 6));
     facts.push_back({fmt::format("\n{} {}.\n", what, number),
                      fmt::format("\nQuestion: What is {}?\nAnswer: {}", asked, what),
                      fmt::format(" {}", number)});
