@@ -75,11 +75,13 @@ class H2oOracle final : public ScoredSelection {
 
  protected:
   std::vector<double> scores(const LayerView& view, int kv_head) const override {
-    std::vector<double> scores =
-        group_columns(view.prefix->columns, view.tokens, kv_head, group_, aggregate_);
-    const std::vector<double> later =
-        group_columns(view.prefix->future_columns, view.tokens, kv_head, group_, aggregate_);
-    for (size_t n = 0; n < scores.size(); ++n) scores[n] += later[n];
+    // Whole columns first: the largest of a group is by all of its queries.
+    const ptrdiff_t size = static_cast<ptrdiff_t>(group_) * view.tokens;
+    const double* now = view.prefix->columns + kv_head * size;
+    const double* later = view.prefix->future_columns + kv_head * size;
+    std::vector<double> columns(now, now + size);
+    for (size_t i = 0; i < columns.size(); ++i) columns[i] += later[i];
+    std::vector<double> scores = group_columns(columns.data(), view.tokens, 0, group_, aggregate_);
     std::fill(scores.end() - std::min<ptrdiff_t>(recent_, view.tokens), scores.end(),
               std::numeric_limits<double>::infinity());
     return scores;

@@ -33,7 +33,7 @@ class Occam final : public Selection {
   LayerPlan plan(const LayerView& view) const override {
     LayerPlan plan(view.held.size());
     for (size_t h = 0; h < plan.size(); ++h) {
-      if (is_protected(view.layer, static_cast<int>(h))) continue;
+      if (is_protected(view.layer, static_cast<int>(h)) || fits(view, h)) continue;
       plan[h] = hitters_.plan(view, h);
       plan[h].fold = compensation_.kind != Compensation::none;
     }
@@ -48,11 +48,21 @@ class Occam final : public Selection {
   std::optional<std::vector<int>> kept_counts(int layer, int prefix) const override {
     std::vector<int> counts;
     for (int h = 0; h < kv_heads_; ++h)
-      counts.push_back(is_protected(layer, h) ? prefix : std::min(prefix, hitters_.size()));
+      counts.push_back(is_protected(layer, h) || prefix <= budget() ? prefix : hitters_.size());
     return counts;
   }
 
  private:
+  /// Tokens of a head that is not protected, those that slots take the place of included.
+  int budget() const {
+    return hitters_.size() + (compensation_.kind == Compensation::none ? 0 : compensation_.slots);
+  }
+  /// Whether the head lost nothing so far and need not: no slot is in use.
+  bool fits(const LayerView& view, size_t kv_head) const {
+    const std::span<const int32_t> held = view.held[kv_head];
+    return view.tokens <= budget() && (held.empty() || std::ssize(held) == view.tokens);
+  }
+
   std::set<HeadId> heads_;
   HeavyHitters hitters_;
   int observe_;  // queries; 0: all
@@ -66,7 +76,7 @@ int tokens_of_others(int budget, size_t protected_count, const SelectionContext&
   const int64_t heads = static_cast<int64_t>(context.shape.layers) * context.shape.kv_heads;
   const int64_t others = heads - static_cast<int64_t>(protected_count);
   const int64_t left = budget * heads - static_cast<int64_t>(protected_count) * context.prefix;
-  return others == 0 ? 0 : static_cast<int>(std::max<int64_t>(0, left / others));
+  return others == 0 ? 0 : static_cast<int>(std::clamp<int64_t>(left / others, 0, 1'000'000'000));
 }
 
 std::unique_ptr<const Selection> make_occam(const std::string& /*variant*/, const ParameterValues& values,
@@ -95,7 +105,7 @@ std::unique_ptr<const Selection> make_occam(const std::string& /*variant*/, cons
             "need: give a larger budget, or protect fewer heads",
             heads.size(), others, budget, hitters.sinks));
   }
-  const int spare = std::max(0, std::min(others, context.prefix) - hitters.sinks);
+  const int spare = std::max(0, others - hitters.sinks);
   hitters.heavy = static_cast<int>(spare * values.real("heavy"));
   hitters.recent = spare - hitters.heavy;
   hitters.group = context.shape.group_size();

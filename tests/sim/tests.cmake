@@ -14,5 +14,7 @@ razorscope_tests(sim
   regret_test.cpp
   replay_test.cpp
   scope_test.cpp
+  selection_properties_test.cpp
+  selection_twin_test.cpp
   task_test.cpp
 )
