@@ -61,7 +61,9 @@ size_t PolicyRun::predicted_bytes(int prefix) const {
       const HeadPlan& head = plan[static_cast<size_t>(h)];
       const int kept =
           counts ? (*counts)[static_cast<size_t>(h)] : prefix - static_cast<int>(head.dropped.size());
-      bytes += HeadCache::physical_bytes(head_spec(layer, h), kept, prefix, head.fold);
+      const bool folds =
+          counts ? selection_->compensation().kind != Compensation::none && kept < prefix : head.fold;
+      bytes += HeadCache::physical_bytes(head_spec(layer, h), kept, prefix, folds);
     }
   }
   return bytes;

@@ -11,7 +11,10 @@ namespace razorscope {
 
 int budget_tokens(const Budget& budget, const SelectionContext& context) {
   double tokens = budget.amount;
-  if (budget.unit == Budget::Unit::fraction) tokens = std::floor(budget.amount * context.prefix);
+  if (budget.unit == Budget::Unit::fraction) {
+    constexpr double hair = 1e-9;  // 0.29 of 100 is 29, which binary fractions miss by a hair
+    tokens = std::floor(budget.amount * context.prefix + hair);
+  }
   if (budget.unit == Budget::Unit::bytes) {
     const double heads = static_cast<double>(context.shape.layers) * context.shape.kv_heads;
     // Positions, an accumulated score and alignment count too; whole blocks, so that rounding up exceeds

@@ -78,6 +78,15 @@ TEST_F(EqualBytesTest, TheReplayTakesThePredictedBytes) {
   }
 }
 
+TEST_F(EqualBytesTest, SlotsOfDroppedTokensCount) {
+  const size_t bytes = full_f16_bytes(trace_, prefix) * 6 / 10;
+  NoProgress progress;
+  const std::vector<Policy> solved = solve_equal_bytes(
+      trace_, prefix, Policy::parse_list("occam:compensation=clusters,slots=16," + heads()), bytes);
+  const auto results = replay(trace_, {.prefix = prefix, .steps = 2, .policies = solved}, progress);
+  EXPECT_LE(results.front().compressed.physical(), bytes);
+}
+
 TEST_F(EqualBytesTest, MoreThanEverythingKeepsEverything) {
   for (const std::string& policy :
        {std::string("window"), "razor/none:recent=5," + heads(), "razor/weighted:recent=5," + heads()}) {
