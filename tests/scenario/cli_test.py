@@ -3,6 +3,7 @@
     cli_test.py RAZORSCOPE SOURCE_FOLDER [unittest options]
 """
 
+import contextlib
 import json
 import math
 import os
@@ -10,6 +11,7 @@ import pathlib
 import re
 import shutil
 import signal
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -392,6 +394,52 @@ class ClosedLoopTest(CommandLineTest):
         one_block = self.json_of("eval", "--model", MODEL, "--text", TEXT, "--prefix", 120, "--steps", 32, "--policies", "full")
         self.assertIsNone(one_block["policies"][0]["nll_low"])
 
+    def test_eval_against_one_of_the_policies_is_paired(self):
+        rows = self.json_of(*self.EVAL, "--policies", "full;window:recent=30;full+q4_0", "--against", "full")["policies"]
+        self.assertNotIn("kl_difference", rows[0])
+        for row in rows[1:]:
+            self.assertAlmostEqual(row["kl_difference"], row["kl_to_full"] - rows[0]["kl_to_full"], places=9)
+            self.check_interval(row["kl_difference_low"], row["kl_difference"], row["kl_difference_high"])
+        self.refused(*self.EVAL, "--policies", "full", "--against", "window")
+
+    def refused(self, *arguments):
+        self.assertEqual(run(*arguments).returncode, BAD_INPUT, arguments)
+
+    def test_random_heads_and_none_are_controls(self):
+        policies = ";".join(f"razor:recent=30,choose={choice}" for choice in ("paper", "random", "random,draw=2", "none"))
+        paper, one, two, none = self.json_of(*self.EVAL, "--policies", policies)["policies"]
+        self.assertEqual(paper["bytes_physical"], one["bytes_physical"])  # as many heads
+        self.assertEqual(one["bytes_physical"], two["bytes_physical"])
+        self.assertLess(none["bytes_physical"], paper["bytes_physical"])
+        self.assertNotEqual(one["kl_to_full"], two["kl_to_full"])
+
+    def test_generate(self):
+        options = ("generate", "--model", MODEL, "--prompt", "The harbour is quiet and the lamp is lit. " * 8, "--tokens", 12)
+        full = self.json_of(*options)
+        self.assertLessEqual(len(full["ids"]), 12)
+        self.assertEqual(full, self.json_of(*options, "--policy", "full"))
+        small = self.json_of(*options, "--policy", "window:sinks=1,recent=4")
+        self.assertLess(small["bytes_physical"], full["bytes_physical"])
+        drawn = [self.json_of(*options, "--temperature", 2, "--seed", seed)["ids"] for seed in (1, 1, 2)]
+        self.assertEqual(drawn[0], drawn[1])
+        self.assertNotEqual(drawn[0], drawn[2])
+        for wrong in (("--policy", "full;window"), ("--tokens", 0), ("--tokens", 5000), ("--temperature", -1)):
+            self.refused(*options, *wrong)
+        self.refused("generate", "--model", MODEL, "--prompt", "", "--tokens", 4)
+
+    def test_heads(self):
+        study = self.json_of("heads", "--model", MODEL, "--seeds", "1,2", "--blocks", "20,40", "--text", TEXT,
+                             "--lengths", "500,1000", "--policies", "window:recent=100;full")
+        self.assertEqual([probe["varied"] for probe in study["probes"]], ["seed", "seed", "block", "block", "text"])
+        for row in study["jaccard"]:
+            self.assertTrue(0.0 <= row["least"] <= row["mean"] <= 1.0, row)
+        everything = [row for row in study["jaccard"] if row["varied"] == "all"]
+        self.assertEqual([row["pairs"] for row in everything], [10, 10, 10])
+        ratio = {(row["policy"].split("/")[0].split("+")[0], row["tokens"]): row["ratio"] for row in study["ratios"]}
+        self.assertEqual(ratio[("full", 500)], 1.0)
+        self.assertGreater(ratio[("window", 1000)], 1.8 * ratio[("window", 500)])
+        self.refused("heads", "--model", MODEL, "--blocks", "100000")
+
     def test_eval_at_several_budgets(self):
         rows = self.json_of(*self.EVAL, "--policies", "window;full+q8_0;full+q4_0", "--equal-bytes", "0.3,0.6")["policies"]
         # The largest budget first; what has no size stands once, at the smallest that it fits.
@@ -501,6 +549,24 @@ class ClosedLoopTest(CommandLineTest):
         self.assertEqual(full["lost_while_asked"], [])
         self.assertTrue(all(position >= 2 for _, _, position, _ in window["lost_while_asked"]))
         self.assertNotIn("fates", self.json_of(*self.EXPLAIN, *policies)["policies"][0])
+
+    def test_explain_is_stored(self):
+        database = FOLDER / "explain.db"
+        for _ in range(2):  # a second run of the same replaces the first
+            self.json_of(*self.EXPLAIN, "--verdict", self.VERDICT, "--policies", "window:recent=20;full", "--db", database)
+        with contextlib.closing(sqlite3.connect(database)) as connection:
+            rows = connection.execute("SELECT text, token_end_bytes_json, fates, layers, kv_heads, verdict_begin_token, "
+                                      "verdict_end_token FROM explanations JOIN runs ON runs.id = run_id "
+                                      "WHERE kind = 'explain' ORDER BY run_id").fetchall()
+        self.assertEqual(len(rows), 2)
+        for text, ends, fates, layers, kv_heads, begin, end in rows:
+            ends = json.loads(ends)
+            self.assertEqual(text, self.STORY)
+            self.assertEqual((ends, ends[-1]), (sorted(ends), len(text.encode())))
+            self.assertEqual(len(fates), layers * kv_heads * len(ends))
+            self.assertIn(self.VERDICT, text.encode()[ends[begin - 1]:ends[end - 1]].decode(errors="replace"))
+        self.assertIn("d", rows[0][2])
+        self.assertEqual(set(rows[1][2]), {"k"})
 
     def test_explain_prints_no_colour_where_none_is_wanted(self):
         command = (*self.EXPLAIN, "--policies", "window:recent=12", "--verdict", "disappointment")
