@@ -143,6 +143,21 @@ void print_document(const Evaluation& evaluation, const std::vector<PlannedPolic
               {"steps", options.steps}});
 }
 
+/// Says what the run takes; refuses what does not fit.
+void announce(const Transformer& transformer, const ModelFile& model, const EvaluationRequest& request) {
+  const double memory = evaluation_memory(transformer.shape(), request);
+  refuse_beyond_memory("--policies", "the caches of all policies", static_cast<size_t>(memory));
+  const double rows = static_cast<double>(request.texts.size()) *
+                      (request.prefix + static_cast<double>(request.steps) *
+                                            (1.0 + static_cast<double>(request.policies.size())));
+  // A multiplication and an addition a weight; the output matrix, tied to the embedding, is among them.
+  const double flops = 2.0 * static_cast<double>(model.weight_bytes()) / sizeof(float) * rows;
+  constexpr double assumed_flops_per_second = 1e11;  // two cores with AVX-512; progress shows the real rate
+  fmt::print(stderr, "eval: {} policies, {} texts, about {} of memory beside the weights, about {:.0f} s\n",
+             request.policies.size(), request.texts.size(), format_bytes(memory),
+             2.0 + flops / assumed_flops_per_second);
+}
+
 void run(const Options& options) {
   EvaluationRequest request;
   request.prefix = options.prefix;
@@ -175,6 +190,7 @@ void run(const Options& options) {
   const SelectionContext context = knowledge.context(options.prefix);
   const std::vector<PlannedPolicy> planned = plan_policies(options.policies, requested, context);
   for (const PlannedPolicy& plan : planned) request.policies.push_back(plan.policy);
+  announce(transformer, model, request);
   const size_t full_bytes = full_f16_bytes(context);
   const auto begin = std::chrono::steady_clock::now();
   const Evaluation evaluation = evaluate(transformer, request, *progress);

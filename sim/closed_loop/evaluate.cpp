@@ -153,6 +153,28 @@ class TextEvaluation {
 
 }  // namespace
 
+double evaluation_memory(const Shape& shape, const EvaluationRequest& request) {
+  const double tokens = static_cast<double>(request.prefix) + request.steps;
+  const SelectionContext context{.shape = shape,
+                                 .prefix = request.prefix,
+                                 .probe = request.knowledge.probe,
+                                 .bounds = request.knowledge.bounds};
+  const double exact = shape.kv_bytes_per_token(32.0) * tokens;
+  const double queries =
+      sizeof(float) * static_cast<double>(shape.layers) * shape.query_width() * request.prefix;
+  double caches = 0.0;
+  for (const Policy& policy : request.policies) {
+    caches += static_cast<double>(PolicyRun(policy, context).predicted_bytes(request.prefix)) +
+              shape.kv_bytes_per_token(32.0) * request.steps;
+  }
+  const double rows = static_cast<double>(std::min(chunk_steps, request.steps)) *
+                      (1.0 + static_cast<double>(request.policies.size()));
+  const double row = sizeof(float) * (4.0 * shape.hidden + shape.query_width() + 3.0 * shape.kv_width() +
+                                      3.0 * shape.feed_forward);
+  const double logits = 2.0 * sizeof(float) * std::min(chunk_steps, request.steps) * shape.vocabulary;
+  return exact + queries + caches + rows * row + logits;
+}
+
 Evaluation evaluate(const Transformer& transformer, const EvaluationRequest& request, Progress& progress) {
   check(transformer, request);
   const size_t texts = request.texts.size();

@@ -47,6 +47,10 @@ struct Evaluation {
   std::vector<EvaluationResult> policies;
 };
 
+/// Bytes that evaluate() takes beside the weights, of one text at a time: the exact cache, the prefix's
+/// queries, every policy's caches at their largest, the batch of a forward pass.
+double evaluation_memory(const Shape& shape, const EvaluationRequest& request);
+
 /// Runs the model closed-loop under every policy: one exact prefill a text, forked; all policies that decide
 /// at the end of the prefix in one batch of blocks, the others in a batch whose attention goes token by
 /// token. InputError where texts are too short or a policy makes no sense here (oracles know the future only
