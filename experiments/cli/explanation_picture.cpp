@@ -91,7 +91,7 @@ std::string panel(const Explanation& explanation, const PolicyExplanation& polic
   const std::vector<double> shares = held_shares(policy, tokens, filter.layer, filter.kv_head);
   std::string effect;
   if (policy.log_odds_without_verdict && explanation.full.log_odds_without_verdict) {
-    effect = fmt::format("; it moves the answer by {:+.2f} (full cache: {:+.2f})",
+    effect = fmt::format("; its effect {:+.2f} (full {:+.2f})",
                          policy.log_odds - *policy.log_odds_without_verdict,
                          explanation.full.log_odds - *explanation.full.log_odds_without_verdict);
   }
@@ -131,8 +131,8 @@ std::string picture(const Explanation& explanation, const ExplainFilter& filter)
   std::string out = fmt::format(
       "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0:.0f}\" height=\"{1:.0f}\" viewBox=\"0 0 {0:.0f} "
       "{1:.0f}\">\n"
-      "<style>text{{font:10px monospace;fill:#111;white-space:pre}} .name{{font:bold 12px sans-serif}} "
-      ".note{{font:11px sans-serif;fill:#444}} .verdict{{stroke:#d55e00;stroke-width:1.6}}</style>\n"
+      "<style>text{{font:10px monospace;fill:#111;white-space:pre}} .name{{font:bold 10px sans-serif}} "
+      ".note{{font:10px sans-serif;fill:#444}} .verdict{{stroke:#d55e00;stroke-width:1.6}}</style>\n"
       "<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n",
       panel_width * across, panel_height * down + margin);
   for (int i = 0; i < count; ++i) {
