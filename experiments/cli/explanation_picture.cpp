@@ -131,7 +131,7 @@ std::string picture(const Explanation& explanation, const ExplainFilter& filter)
   std::string out = fmt::format(
       "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0:.0f}\" height=\"{1:.0f}\" viewBox=\"0 0 {0:.0f} "
       "{1:.0f}\">\n"
-      "<style>text{{font:10px monospace;fill:#111;white-space:pre}} .name{{font:bold 10px sans-serif}} "
+      "<style>text{{font:10px monospace;fill:#111;white-space:pre}} .name{{font:bold 9px sans-serif}} "
       ".note{{font:10px sans-serif;fill:#444}} .verdict{{stroke:#d55e00;stroke-width:1.6}}</style>\n"
       "<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n",
       panel_width * across, panel_height * down + margin);
