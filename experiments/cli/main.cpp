@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <fmt/format.h>
 #include <new>
 
@@ -68,11 +67,7 @@ int main(int argc, char** argv) {
   } catch (const razorscope::InputError& problem) {
     return report(bad_input, problem.what());
   } catch (const razorscope::Interrupted& problem) {
-    report(interrupted, problem.what());
-    // Everything of ours is unwound by now. oneDNN's static destructors are left out: interrupted between two
-    // products of a long prefill, those of 2.6 have been seen to end in "free(): invalid next size".
-    std::fflush(nullptr);
-    std::_Exit(interrupted);
+    return report(interrupted, problem.what());
   } catch (const std::bad_alloc&) {
     return report(failed, "out of memory");
   } catch (const std::exception& problem) {

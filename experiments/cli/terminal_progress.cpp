@@ -1,5 +1,7 @@
+#include <array>
 #include <chrono>
 #include <csignal>
+#include <cstddef>
 #include <cstdio>
 #include <fmt/format.h>
 #include <unistd.h>
@@ -66,9 +68,16 @@ class TerminalProgress final : public Progress {
 std::unique_ptr<Progress> terminal_progress() { return std::make_unique<TerminalProgress>(); }
 
 void install_interrupt_handler() {
+  // On a stack of its own: oneDNN's generated products use the stack pointer as a pointer into their buffers,
+  // where the kernel would put the handler's frame, over the heap.
+  static std::array<std::byte, size_t{64} << 10> handler_stack;
+  stack_t stack = {};
+  stack.ss_sp = handler_stack.data();
+  stack.ss_size = handler_stack.size();
+  ::sigaltstack(&stack, nullptr);
   struct sigaction action {};
   action.sa_handler = on_interrupt;
-  action.sa_flags = SA_RESETHAND;  // a second signal ends the program at once
+  action.sa_flags = SA_ONSTACK | SA_RESETHAND;  // a second signal ends the program at once
   ::sigaction(SIGINT, &action, nullptr);
   ::sigaction(SIGTERM, &action, nullptr);
 }
