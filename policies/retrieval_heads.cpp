@@ -87,6 +87,13 @@ HeadChoice head_choice(const std::string& where, const std::string& name) {
   throw InputError(where, unknown_name("head choice", name, {"paper", "threshold", "gap", "random", "none"}));
 }
 
+HeadChoiceParameters usual_parameters(HeadChoice choice) {
+  if (choice == HeadChoice::threshold) return {choice, 0.1, 0.1};
+  HeadChoiceParameters parameters;
+  parameters.choice = choice;
+  return parameters;
+}
+
 std::vector<HeadId> choose_retrieval_heads(const HeadScores& scores, const HeadChoiceParameters& parameters) {
   if (parameters.choice == HeadChoice::none) return {};
   if (parameters.choice == HeadChoice::random) {

@@ -30,6 +30,9 @@ struct HeadChoiceParameters {
   uint64_t seed = 1;  // random
 };
 
+/// The choice with the limits that it has unless told otherwise: the paper's shares, scores from 0.1.
+HeadChoiceParameters usual_parameters(HeadChoice choice);
+
 /// The chosen KV heads, ascending. Shares round half up, at least 1 head each; ties go to the lower layer,
 /// then head.
 std::vector<HeadId> choose_retrieval_heads(const HeadScores& scores, const HeadChoiceParameters& parameters);

@@ -6,8 +6,6 @@
 #include "models/base/error.hpp"
 #include "models/base/machine.hpp"
 #include "policies/cache/layer_cache.hpp"
-#include "sim/replay/calibrated_bounds.hpp"
-#include "sim/replay/context.hpp"
 
 namespace razorscope {
 namespace {
@@ -79,19 +77,8 @@ std::vector<Policy> solve_equal_bytes(const SelectionContext& context, const std
   return solved;
 }
 
-std::vector<Policy> solve_equal_bytes(const Trace& trace, int prefix, const std::vector<Policy>& policies,
-                                      size_t bytes) {
-  const TraceBounds bounds(trace, prefix);
-  return solve_equal_bytes(selection_context(trace, prefix, bounds), policies, bytes);
-}
-
 size_t full_f16_bytes(const SelectionContext& context) {
   return PolicyRun(Policy::parse("full+f16"), context).predicted_bytes(context.prefix);
-}
-
-size_t full_f16_bytes(const Trace& trace, int prefix) {
-  const TraceBounds bounds(trace, prefix);
-  return full_f16_bytes(selection_context(trace, prefix, bounds));
 }
 
 }  // namespace razorscope

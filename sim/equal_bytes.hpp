@@ -4,7 +4,6 @@
 #include <string>
 #include <vector>
 
-#include "models/trace/trace.hpp"
 #include "policies/policy.hpp"
 #include "policies/selections/selection.hpp"
 
@@ -24,11 +23,8 @@ SizedPolicy size_policy(const SelectionContext& context, const Policy& policy, s
 /// many as fit. Where there is none for a policy, an InputError says why.
 std::vector<Policy> solve_equal_bytes(const SelectionContext& context, const std::vector<Policy>& policies,
                                       size_t bytes);
-std::vector<Policy> solve_equal_bytes(const Trace& trace, int prefix, const std::vector<Policy>& policies,
-                                      size_t bytes);
 
 /// Physical bytes of full+f16 over the prefix: what a fraction in --equal-bytes refers to.
 size_t full_f16_bytes(const SelectionContext& context);
-size_t full_f16_bytes(const Trace& trace, int prefix);
 
 }  // namespace razorscope

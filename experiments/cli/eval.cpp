@@ -2,7 +2,6 @@
 #include <chrono>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "experiments/cli/commands.hpp"
 #include "experiments/cli/options.hpp"
@@ -72,15 +71,6 @@ std::vector<EvalRecord> records_of(const Evaluation& evaluation, const std::vect
   return records;
 }
 
-/// Stores the records and gives the report's rows of them.
-std::vector<ClosedLoopRow> store_records(Store& store, const std::vector<EvalRecord>& records) {
-  std::set<int64_t> ids;
-  for (const EvalRecord& record : records) ids.insert(store.add_eval(record));
-  std::vector<ClosedLoopRow> rows = store.closed_loop();
-  std::erase_if(rows, [&](const ClosedLoopRow& row) { return !ids.contains(row.run_id); });
-  return rows;
-}
-
 /// KL of each policy less that of `against` at the same share of bytes, paired; nothing where it does not
 /// run.
 std::vector<std::optional<Estimate>> differences(const Evaluation& evaluation,
@@ -127,8 +117,7 @@ void print_document(const Evaluation& evaluation, const std::vector<PlannedPolic
   for (size_t i = 0; i < planned.size(); ++i) {
     rows.push_back(result_json(evaluation.policies[i]));
     rows.back()["requested_policy"] = planned[i].requested.name();
-    rows.back()["equal_bytes_share"] =
-        planned[i].share ? nlohmann::json(*planned[i].share) : nlohmann::json();
+    rows.back()["equal_bytes_share"] = or_null(planned[i].share);
     if (!against[i]) continue;
     rows.back()["kl_difference"] = against[i]->mean;
     rows.back()["kl_difference_low"] = low(*against[i]);
@@ -150,12 +139,9 @@ void announce(const Transformer& transformer, const ModelFile& model, const Eval
   const double rows = static_cast<double>(request.texts.size()) *
                       (request.prefix + static_cast<double>(request.steps) *
                                             (1.0 + static_cast<double>(request.policies.size())));
-  // A multiplication and an addition a weight; the output matrix, tied to the embedding, is among them.
-  const double flops = 2.0 * static_cast<double>(model.weight_bytes()) / sizeof(float) * rows;
-  constexpr double assumed_flops_per_second = 1e11;  // two cores with AVX-512; progress shows the real rate
   fmt::print(stderr, "eval: {} policies, {} texts, about {} of memory beside the weights, about {:.0f} s\n",
              request.policies.size(), request.texts.size(), format_bytes(memory),
-             2.0 + flops / assumed_flops_per_second);
+             assumed_seconds(model, rows));
 }
 
 void run(const Options& options) {
@@ -197,7 +183,8 @@ void run(const Options& options) {
   shared.wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   Store store = Store::open_for_writing(results_database(options.db));
   const std::vector<EvalRecord> records = records_of(evaluation, planned, full_bytes, shared);
-  const std::vector<ClosedLoopRow> rows = store_records(store, records);
+  const std::vector<ClosedLoopRow> rows =
+      store_records(store, records, &Store::add_eval, &Store::closed_loop);
   const auto against_all = differences(evaluation, planned, against, options.common.seed);
   if (options.common.json) {
     print_document(evaluation, planned, against_all, options, full_bytes);

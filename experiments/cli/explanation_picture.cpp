@@ -91,9 +91,9 @@ std::string panel(const Explanation& explanation, const PolicyExplanation& polic
   const std::vector<double> shares = held_shares(policy, tokens, filter.layer, filter.kv_head);
   std::string effect;
   if (policy.log_odds_without_verdict && explanation.full.log_odds_without_verdict) {
-    effect = fmt::format("; its effect {:+.2f} (full {:+.2f})",
-                         policy.log_odds - *policy.log_odds_without_verdict,
-                         explanation.full.log_odds - *explanation.full.log_odds_without_verdict);
+    effect =
+        fmt::format("; its effect {:+.2f} (full {:+.2f})", policy.log_odds - *policy.log_odds_without_verdict,
+                    explanation.full.log_odds - *explanation.full.log_odds_without_verdict);
   }
   const std::string note = fmt::format("{:.2f} MiB; {:.0f} % of the verdict held{}",
                                        static_cast<double>(policy.compressed.physical()) / 1048576.0,

@@ -33,13 +33,6 @@ struct Options {
 constexpr std::array<HeadChoice, 3> choices = {HeadChoice::paper, HeadChoice::threshold, HeadChoice::gap};
 constexpr std::array<const char*, 3> choice_names = {"paper", "threshold", "gap"};
 
-HeadChoiceParameters parameters_of(HeadChoice choice) {
-  if (choice == HeadChoice::threshold) return {choice, 0.1, 0.1};
-  HeadChoiceParameters parameters;
-  parameters.choice = choice;
-  return parameters;
-}
-
 /// One probe of the study: what was varied, and what it found.
 struct StudiedProbe {
   std::string kind;  // seed, block, text
@@ -103,7 +96,7 @@ class HeadStudy {
     record.provenance = current_provenance();
     store.add_probe(record);
     for (size_t i = 0; i < choices.size(); ++i)
-      probe.heads[i] = choose_retrieval_heads(probe.scores, parameters_of(choices[i]));
+      probe.heads[i] = choose_retrieval_heads(probe.scores, usual_parameters(choices[i]));
   }
 
   const Options& options_;

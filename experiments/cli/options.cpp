@@ -156,6 +156,12 @@ std::string command_line() {
   return line;
 }
 
+double assumed_seconds(const ModelFile& model, double rows) {
+  constexpr double operations_per_second = 1e11;
+  // A multiplication and an addition a weight.
+  return 1.0 + 2.0 * static_cast<double>(model.weight_bytes()) / sizeof(float) * rows / operations_per_second;
+}
+
 void print_json(const nlohmann::json& document) {
   // Pieces of tokens need not be whole UTF-8 sequences: those bytes are shown as U+FFFD.
   const std::string text = document.dump(1, ' ', false, nlohmann::json::error_handler_t::replace);

@@ -65,6 +65,10 @@ std::filesystem::path results_database(const std::string& db);
 /// The words that this process was started with, quoted for a shell.
 std::string command_line();
 
+/// Seconds that a model's matrix products take over so many rows, loading included, at 1e11 operations a
+/// second (two cores with AVX-512): for a word before the run, progress shows the real rate.
+double assumed_seconds(const ModelFile& model, double rows);
+
 /// Prints one JSON document and a newline on stdout.
 void print_json(const nlohmann::json& document);
 

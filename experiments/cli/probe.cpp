@@ -27,11 +27,7 @@ struct Options {
 };
 
 HeadChoiceParameters head_choice(const std::string& name) {
-  const HeadChoice choice = razorscope::head_choice("--choose", name);
-  if (choice == HeadChoice::threshold) return {choice, 0.1, 0.1};
-  HeadChoiceParameters parameters;
-  parameters.choice = choice;
-  return parameters;
+  return usual_parameters(razorscope::head_choice("--choose", name));
 }
 
 /// The scores, with what is needed to store them.

@@ -69,13 +69,9 @@ void announce(const Options& options, const ModelFile& model, size_t tokens, Tra
   const size_t memory = model.weight_bytes() + cache + activations;
   refuse_beyond_memory("record", "weights, cache and activations", memory);
   const auto file = static_cast<double>(TraceRecorder::file_bytes(shape, tokens, dtype));
-  const double flops =
-      2.0 * static_cast<double>(model.weight_bytes()) / sizeof(float) * static_cast<double>(tokens);
-  constexpr double assumed_flops_per_second =
-      1e11;  // two cores with AVX-512; the progress line shows the real rate
   fmt::print(stderr, "record: {} tokens of {}, about {} of memory, a trace of {}, about {:.0f} s\n", tokens,
              shape.name, format_bytes(static_cast<double>(memory)), format_bytes(file),
-             1.0 + flops / assumed_flops_per_second);
+             assumed_seconds(model, static_cast<double>(tokens)));
   std::error_code unknown;
   const std::filesystem::file_status target = std::filesystem::status(options.out, unknown);
   if (options.out.empty() || (std::filesystem::exists(target) && !std::filesystem::is_regular_file(target))) {

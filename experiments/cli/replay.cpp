@@ -3,7 +3,6 @@
 #include <chrono>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "experiments/cli/commands.hpp"
 #include "experiments/cli/options.hpp"
@@ -40,30 +39,28 @@ nlohmann::json ledger_json(const ByteLedger& ledger) {
 }
 
 nlohmann::json result_json(const ReplayResult& result, const Options& options) {
-  nlohmann::json out = {
-      {"policy", result.policy},
-      {"relative_error_mean", result.relative_error_mean},
-      {"relative_error_p99", result.relative_error_p99},
-      {"relative_error_max", result.relative_error_max},
-      {"lost_mass_mean", result.lost_mass_mean},
-      {"lost_mass_max", result.lost_mass_max},
-      {"largest_dropped_weight", result.largest_dropped_weight},
-      {"kl_mean", result.kl_mean},
-      {"regret_mean", result.regret_mean},
-      {"read_tokens_mean", result.read_tokens_mean},
-      {"output_error_mean",
-       result.output_error_mean ? nlohmann::json(*result.output_error_mean) : nlohmann::json()},
-      {"bytes_nominal", result.compressed.nominal},
-      {"bytes_logical", result.compressed.logical()},
-      {"bytes_physical", result.compressed.physical()},
-      {"bytes_physical_end", result.at_end.physical()},
-      {"bytes_peak", result.peak_bytes},
-      {"ledger", ledger_json(result.compressed)},
-      {"ledger_end", ledger_json(result.at_end)},
-      {"kept_tokens_mean", result.kept_tokens_mean},
-      {"protected_heads", result.protected_heads},
-      {"dropped_nothing", result.dropped_nothing},
-      {"seconds", result.seconds}};
+  nlohmann::json out = {{"policy", result.policy},
+                        {"relative_error_mean", result.relative_error_mean},
+                        {"relative_error_p99", result.relative_error_p99},
+                        {"relative_error_max", result.relative_error_max},
+                        {"lost_mass_mean", result.lost_mass_mean},
+                        {"lost_mass_max", result.lost_mass_max},
+                        {"largest_dropped_weight", result.largest_dropped_weight},
+                        {"kl_mean", result.kl_mean},
+                        {"regret_mean", result.regret_mean},
+                        {"read_tokens_mean", result.read_tokens_mean},
+                        {"output_error_mean", or_null(result.output_error_mean)},
+                        {"bytes_nominal", result.compressed.nominal},
+                        {"bytes_logical", result.compressed.logical()},
+                        {"bytes_physical", result.compressed.physical()},
+                        {"bytes_physical_end", result.at_end.physical()},
+                        {"bytes_peak", result.peak_bytes},
+                        {"ledger", ledger_json(result.compressed)},
+                        {"ledger_end", ledger_json(result.at_end)},
+                        {"kept_tokens_mean", result.kept_tokens_mean},
+                        {"protected_heads", result.protected_heads},
+                        {"dropped_nothing", result.dropped_nothing},
+                        {"seconds", result.seconds}};
   if (options.heads) {
     nlohmann::json& heads = out["heads"] = nlohmann::json::array();
     for (const HeadErrors& head : result.heads) {
@@ -94,24 +91,13 @@ std::vector<ReplayRecord> records_of(const std::vector<ReplayResult>& results,
   return records;
 }
 
-/// Stored one transaction a run; a run of the same configuration is replaced. Gives the report's rows of
-/// them.
-std::vector<TradeoffRow> store_records(Store& store, const std::vector<ReplayRecord>& records) {
-  std::set<int64_t> ids;
-  for (const ReplayRecord& record : records) ids.insert(store.add_replay(record));
-  std::vector<TradeoffRow> rows = store.tradeoff();
-  std::erase_if(rows, [&](const TradeoffRow& row) { return !ids.contains(row.run_id); });
-  return rows;
-}
-
 void print_document(const Options& options, const ReplayRequest& request,
                     const std::vector<ReplayRecord>& records) {
   nlohmann::json rows = nlohmann::json::array();
   for (const ReplayRecord& record : records) {
     rows.push_back(result_json(record.result, options));
-    const std::optional<double> share = stored_share(record);
     rows.back()["requested_policy"] = record.asked_for().name();
-    rows.back()["equal_bytes_share"] = share ? nlohmann::json(*share) : nlohmann::json();
+    rows.back()["equal_bytes_share"] = or_null(stored_share(record));
   }
   print_json({{"policies", rows}, {"prefix", request.prefix}, {"steps", request.steps}});
 }
@@ -140,7 +126,7 @@ void run(const Options& options) {
   shared.wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   const std::vector<ReplayRecord> records = records_of(results, planned, full_bytes, shared);
   Store store = Store::open_for_writing(results_database(options.db));
-  const std::vector<TradeoffRow> rows = store_records(store, records);
+  const std::vector<TradeoffRow> rows = store_records(store, records, &Store::add_replay, &Store::tradeoff);
   if (options.common.json) {
     print_document(options, request, records);
   } else {

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "experiments/cli/commands.hpp"
 #include "experiments/cli/options.hpp"
@@ -121,21 +120,12 @@ std::vector<TaskRecord> records_of(const TaskOutcome& outcome, const std::vector
   return records;
 }
 
-std::vector<TaskRow> store_records(Store& store, const std::vector<TaskRecord>& records) {
-  std::set<int64_t> ids;
-  for (const TaskRecord& record : records) ids.insert(store.add_task(record));
-  std::vector<TaskRow> rows = store.tasks();
-  std::erase_if(rows, [&](const TaskRow& row) { return !ids.contains(row.run_id); });
-  return rows;
-}
-
 void print_document(const TaskOutcome& outcome, const std::vector<PlannedPolicy>& planned,
                     const Options& options) {
   nlohmann::json rows = nlohmann::json::array();
   for (size_t i = 0; i < planned.size(); ++i) {
     rows.push_back(result_json(outcome.policies[i]));
-    rows.back()["equal_bytes_share"] =
-        planned[i].share ? nlohmann::json(*planned[i].share) : nlohmann::json();
+    rows.back()["equal_bytes_share"] = or_null(planned[i].share);
   }
   print_json({{"task", options.settings.task},
               {"policies", rows},
@@ -169,7 +159,8 @@ void run(Options& options) {
   const TaskOutcome outcome = run_task(transformer, inputs, options.settings, *progress);
   shared.wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   Store store = Store::open_for_writing(results_database(options.db));
-  const std::vector<TaskRow> rows = store_records(store, records_of(outcome, planned, shared));
+  const std::vector<TaskRow> rows =
+      store_records(store, records_of(outcome, planned, shared), &Store::add_task, &Store::tasks);
   if (options.common.json) {
     print_document(outcome, planned, options);
   } else {

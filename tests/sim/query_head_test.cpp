@@ -5,6 +5,7 @@
 #include "sim/equal_bytes.hpp"
 #include "sim/replay/replay.hpp"
 #include "tests/sim/random_trace.hpp"
+#include "tests/sim/trace_bytes.hpp"
 #include "tests/support/expect_input_error.hpp"
 #include "tests/support/temporary_folder.hpp"
 
@@ -12,7 +13,9 @@ namespace razorscope {
 namespace {
 
 using testing::expect_input_error;
+using testing::full_f16_bytes;
 using testing::PlainTrace;
+using testing::solve_equal_bytes;
 using testing::TemporaryFolder;
 using testing::TraceOptions;
 
