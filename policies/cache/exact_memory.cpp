@@ -48,24 +48,27 @@ void ExactMemory::step(int layer, const QueriesKeysValues& token, float* out) {
   const ExactLayer exact = this->layer(layer);
   const int group = shape_.group_size();
   const size_t row_bytes = static_cast<size_t>(shape_.head_size) * sizeof(float);
-#pragma omp parallel for schedule(static)
+  std::vector<AttentionJob> jobs(static_cast<size_t>(shape_.kv_heads));
   for (int h = 0; h < shape_.kv_heads; ++h) {
     const size_t offset = static_cast<size_t>(h) * exact.head_stride;
-    HeadView head;
+    auto& [head, query, output] = jobs[static_cast<size_t>(h)];
     head.head_size = shape_.head_size;
     head.slots = token.first_position + 1;
-    head.keys = reinterpret_cast<const std::byte*>(exact.keys + offset);
-    head.values = reinterpret_cast<const std::byte*>(exact.values + offset);
-    head.key_stride = head.value_stride = row_bytes;
+    const auto rows = [&](const float* first) {
+      return RowSegment{RowFormat::f32, reinterpret_cast<const std::byte*>(first + offset), row_bytes,
+                        head.slots};
+    };
+    head.keys = rows(exact.keys);
+    head.values = rows(exact.values);
     const ptrdiff_t first = static_cast<ptrdiff_t>(h) * group;
-    GroupQuery query;
     query.group = group;
     query.q = token.q + first * shape_.head_size;
     query.scale = shape_.score_scale;
     query.slopes = shape_.alibi_slopes.empty() ? nullptr : shape_.alibi_slopes.data() + first;
     query.position = token.first_position;
-    attend_group(head, query, {out + first * shape_.head_size, nullptr, nullptr});
+    output.out = out + first * shape_.head_size;
   }
+  attend_heads(jobs);
 }
 
 }  // namespace razorscope

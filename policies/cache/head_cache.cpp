@@ -199,29 +199,26 @@ void HeadCache::read_all(float* keys, float* values) const {
 
 namespace {
 
-RawRows f32_rows(const std::vector<float>& rows, int head_size) {
-  return {RowFormat::f32, reinterpret_cast<const std::byte*>(rows.data()),
-          static_cast<size_t>(head_size) * sizeof(float)};
+RowSegments f32_rows(const std::vector<float>& rows, int head_size) {
+  const auto width = static_cast<size_t>(head_size);
+  return RowSegment{RowFormat::f32, reinterpret_cast<const std::byte*>(rows.data()), width * sizeof(float),
+                    static_cast<int>(rows.size() / width)};
 }
 
 /// All rows as they lie where kernels can read them, else decoded.
-RawRows readable(const RowStore& store, int head_size, std::vector<float>& decoded) {
-  if (const std::optional<RawRows> raw = store.raw()) return *raw;
+RowSegments readable(const RowStore& store, int head_size, std::vector<float>& decoded) {
+  if (const std::optional<RowSegments> rows = store.kernel_rows()) return *rows;
   decoded.resize(static_cast<size_t>(store.rows()) * static_cast<size_t>(head_size));
   store.read_all(decoded.data());
   return f32_rows(decoded, head_size);
 }
 
-HeadView head_view(int head_size, int slots, const RawRows& keys, const RawRows& values) {
+HeadView head_view(int head_size, int slots, const RowSegments& keys, const RowSegments& values) {
   HeadView head;
   head.head_size = head_size;
   head.slots = slots;
-  head.key_format = keys.format;
-  head.keys = keys.data;
-  head.key_stride = keys.stride;
-  head.value_format = values.format;
-  head.values = values.data;
-  head.value_stride = values.stride;
+  head.keys = keys;
+  head.values = values;
   return head;
 }
 
@@ -230,7 +227,7 @@ HeadView head_view(int head_size, int slots, const RawRows& keys, const RawRows&
 void HeadCache::attend(const GroupQuery& query, const GroupOutput& output) const {
   std::vector<float> decoded_keys;
   std::vector<float> decoded_values;
-  const RawRows values = readable(*values_, spec_.head_size, decoded_values);
+  const RowSegments values = readable(*values_, spec_.head_size, decoded_values);
   if (spec_.rotation == nullptr) {
     HeadView head =
         head_view(spec_.head_size, tokens(), readable(*keys_, spec_.head_size, decoded_keys), values);

@@ -12,6 +12,7 @@ namespace {
 class Bf16 final : public RowFormatCodec {
  public:
   size_t row_bytes(int head_size) const override { return sizeof(uint16_t) * static_cast<size_t>(head_size); }
+  std::optional<RowFormat> kernel_format() const override { return RowFormat::bf16; }
   void encode(const float* row, int head_size, float /*head_scale*/, std::byte* out) const override {
     auto* codes = reinterpret_cast<uint16_t*>(out);
     for (int i = 0; i < head_size; ++i) {

@@ -13,6 +13,7 @@ namespace razorscope {
 ///
 /// Block is a plain struct, as it lies in memory, with
 ///   static constexpr size_t scale_bytes;                 // scale, zero, minimum
+///   static constexpr RowFormat kernel_format;
 ///   static void encode(const float* x, Block* block);    // x: [32]
 ///   static void decode(const Block* block, float* out);  // out: [32]
 template <class Block>
@@ -20,6 +21,7 @@ class BlockFormat final : public RowFormatCodec {
  public:
   size_t row_bytes(int head_size) const override { return blocks(head_size) * sizeof(Block); }
   size_t scale_bytes(int head_size) const override { return blocks(head_size) * Block::scale_bytes; }
+  std::optional<RowFormat> kernel_format() const override { return Block::kernel_format; }
 
   void encode(const float* row, int head_size, float /*head_scale*/, std::byte* out) const override {
     auto* block = reinterpret_cast<Block*>(out);

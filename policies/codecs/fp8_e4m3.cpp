@@ -44,6 +44,7 @@ uint8_t code_of(float x) {
 class Fp8E4m3 final : public RowFormatCodec {
  public:
   size_t row_bytes(int head_size) const override { return static_cast<size_t>(head_size); }
+  std::optional<RowFormat> kernel_format() const override { return RowFormat::fp8_e4m3; }
   float full_scale() const override { return largest_e4m3; }
   void encode(const float* row, int head_size, float head_scale, std::byte* out) const override {
     for (int i = 0; i < head_size; ++i) out[i] = static_cast<std::byte>(code_of(row[i] / head_scale));

@@ -17,6 +17,7 @@ class Int8Token final : public RowFormatCodec {
     return scale_bytes(head_size) + static_cast<size_t>(head_size);
   }
   size_t scale_bytes(int /*head_size*/) const override { return 2 * sizeof(uint16_t); }
+  std::optional<RowFormat> kernel_format() const override { return RowFormat::int8_token; }
   void encode(const float* row, int head_size, float /*head_scale*/, std::byte* out) const override {
     const auto [smallest, largest] = std::minmax_element(row, row + head_size);
     store(out, saturated_half((*largest - *smallest) / levels));

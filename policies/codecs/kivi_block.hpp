@@ -7,6 +7,7 @@
 
 #include "policies/codecs/block_statistics.hpp"
 #include "policies/codecs/rounding.hpp"
+#include "policies/kernels/row_format.hpp"
 
 namespace razorscope {
 
@@ -26,6 +27,7 @@ struct KiviBlock {
   std::array<uint8_t, code_bytes> codes;
 
   static constexpr size_t scale_bytes = 2 * sizeof(uint16_t);
+  static constexpr RowFormat kernel_format = bits == 4 ? RowFormat::kivi4_values : RowFormat::kivi2_values;
 
   static void encode(const float* __restrict x, KiviBlock* __restrict block) {
     const MinMax range = min_max(x);

@@ -91,6 +91,17 @@ class KiviKeyStore final : public RowStore {
   }
   void read_all(float* out) const override { residual_.read_all(decode_live(0, out)); }
 
+  /// Groups with dead slots are read decoded.
+  std::optional<RowSegments> kernel_rows() const override {
+    if (marks_.rows() > 0) return std::nullopt;
+    RowSegments segments;
+    if (live_ > 0)
+      segments.add({bits == 4 ? RowFormat::kivi4_keys : RowFormat::kivi2_keys, groups_.row(0),
+                    Group::bytes(width_), live_});
+    residual_.add_segments(segments);
+    return segments;
+  }
+
   RowBytes bytes() const override {
     const auto groups = static_cast<size_t>(groups_.rows());
     RowBytes bytes;

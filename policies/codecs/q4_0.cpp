@@ -18,6 +18,7 @@ struct Q4Block {
   std::array<uint8_t, group_size / 2> codes;
 
   static constexpr size_t scale_bytes = sizeof(uint16_t);
+  static constexpr RowFormat kernel_format = RowFormat::q4_0;
 
   static void encode(const float* __restrict x, Q4Block* __restrict block) {
     const float magnitude = largest_magnitude(x);

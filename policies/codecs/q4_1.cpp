@@ -16,6 +16,7 @@ struct Q4MinimumBlock {
   std::array<uint8_t, group_size / 2> codes;
 
   static constexpr size_t scale_bytes = 2 * sizeof(uint16_t);
+  static constexpr RowFormat kernel_format = RowFormat::q4_1;
 
   static void encode(const float* __restrict x, Q4MinimumBlock* __restrict block) {
     const MinMax range = min_max(x);

@@ -15,6 +15,7 @@ struct Q8Block {
   std::array<int8_t, group_size> codes;
 
   static constexpr size_t scale_bytes = sizeof(uint16_t);
+  static constexpr RowFormat kernel_format = RowFormat::q8_0;
 
   static void encode(const float* __restrict x, Q8Block* __restrict block) {
     const float d = largest_magnitude(x) / 127.0F;

@@ -5,8 +5,10 @@
 #include <cstring>
 
 #include "models/base/half.hpp"
+#include "policies/codecs/ring_rows.hpp"
 #include "policies/codecs/rounding.hpp"
 #include "policies/codecs/row_buffer.hpp"
+#include "policies/kernels/row_format.hpp"
 
 namespace razorscope {
 
@@ -21,7 +23,7 @@ class ResidualRows {
 
   /// What a new one takes from the allocator on reserve(halves).
   static size_t reserved_bytes(int halves, int head_size) {
-    return RowBuffer::reserved_bytes(halves, half_bytes(head_size));
+    return RingRows::reserved_bytes(halves, half_bytes(head_size));
   }
 
   void reserve(int halves) { halves_.reserve(halves); }
@@ -29,7 +31,10 @@ class ResidualRows {
   void add_exact(const float* row) { std::memcpy(exact_.add(), row, width_ * sizeof(float)); }
   /// rows: [count, head_size], before all others.
   void add_front(const float* rows, int count) {
-    if (count > 0) store_half(rows, static_cast<size_t>(count) * width_, halves_.add_front(count));
+    if (count == 0) return;
+    halves_.add_front(count);
+    for (int i = 0; i < count; ++i)
+      store_half(rows + static_cast<size_t>(i) * width_, width_, halves_.row(i));
   }
   /// Moves the first halves to out[count, head_size].
   void take_front(int count, float* out) {
@@ -55,24 +60,36 @@ class ResidualRows {
   }
   /// out: [rows(), head_size].
   void read_all(float* out) const {
-    widen(0, halves_.rows(), out);
+    widen(0, halves(), out);
     if (exact_.rows() > 0)
       std::memcpy(out + static_cast<size_t>(halves_.rows()) * width_, exact_.row(0), exact_.used());
+  }
+  /// Adds these rows to what kernels read.
+  void add_segments(RowSegments& segments) const {
+    const size_t stride = width_ * sizeof(uint16_t);
+    const int unbroken = halves_.unbroken();
+    if (unbroken > 0) segments.add({RowFormat::f16, halves_.row(0), stride, unbroken});
+    if (unbroken < halves())
+      segments.add({RowFormat::f16, halves_.row(unbroken), stride, halves() - unbroken});
+    if (exact_.rows() > 0)
+      segments.add({RowFormat::f32, exact_.row(0), width_ * sizeof(float), exact_.rows()});
   }
   size_t used() const { return halves_.used() + exact_.used(); }
   size_t allocated() const { return halves_.allocated() + exact_.allocated(); }
 
  private:
   static size_t half_bytes(int head_size) { return static_cast<size_t>(head_size) * sizeof(uint16_t); }
+  void widen(int slot, int count, float* out) const {
+    for (int i = 0; i < count; ++i, out += width_) widen(halves_.row(slot + i), out);
+  }
   /// load_half of models/base/half.hpp, in a loop that vectorises on any target.
-  void widen(int slot, int count, float* __restrict out) const {
-    const auto* __restrict halves = reinterpret_cast<const uint16_t*>(halves_.row(slot));
-    const size_t elements = static_cast<size_t>(count) * width_;
-    for (size_t i = 0; i < elements; ++i) out[i] = half_to_float(halves[i]);
+  void widen(const std::byte* row, float* __restrict out) const {
+    const auto* __restrict halves = reinterpret_cast<const uint16_t*>(row);
+    for (size_t i = 0; i < width_; ++i) out[i] = half_to_float(halves[i]);
   }
 
   size_t width_;
-  RowBuffer halves_;
+  RingRows halves_;
   RowBuffer exact_;
 };
 

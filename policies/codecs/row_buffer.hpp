@@ -29,17 +29,6 @@ class RowBuffer {
     make_room(1);
     return row(rows_++);
   }
-  /// `count` new first rows, to be written.
-  std::byte* add_front(int count) {
-    make_room(count);
-    if (rows_ > 0) std::memmove(row(count), row(0), used());
-    rows_ += count;
-    return row(0);
-  }
-  void remove_front(int count) {
-    rows_ -= count;
-    if (rows_ > 0) std::memmove(row(0), row(count), used());
-  }
   /// With keep_order the rows behind it move up, else the last row takes its place.
   void remove(int index, bool keep_order) {
     const int last = --rows_;

@@ -27,7 +27,7 @@ class RowFormatCodec {
                       float* out) const = 0;
   /// The largest magnitude that a format with one scale per head can hold; 0: it has none.
   virtual float full_scale() const { return 0.0F; }
-  /// The kernels' own format, where they have it.
+  /// What kernels call it; nullopt where they don't know it.
   virtual std::optional<RowFormat> kernel_format() const { return std::nullopt; }
 };
 

@@ -3,10 +3,10 @@
 #include <cstdint>
 #include <vector>
 
-#include "policies/codecs/hadamard.hpp"
 #include "policies/codecs/residual_rows.hpp"
 #include "policies/codecs/row_buffer.hpp"
 #include "policies/codecs/row_codec.hpp"
+#include "policies/kernels/hadamard.hpp"
 
 namespace razorscope {
 namespace {
@@ -59,11 +59,12 @@ class FormatStore final : public RowStore {
     } else if (options_.residual == 0) {
       code(row);
     } else {
+      if (residual_.halves() == options_.residual) {
+        std::vector<float> oldest(width_);
+        residual_.take_front(1, oldest.data());
+        code(oldest.data());
+      }
       residual_.add_half(row);
-      if (residual_.halves() <= options_.residual) return;
-      std::vector<float> oldest(width_);
-      residual_.take_front(1, oldest.data());
-      code(oldest.data());
     }
   }
 
@@ -92,10 +93,13 @@ class FormatStore final : public RowStore {
     residual_.read_all(out + static_cast<size_t>(coded_.rows()) * width_);
   }
 
-  std::optional<RawRows> raw() const override {
+  std::optional<RowSegments> kernel_rows() const override {
     const std::optional<RowFormat> format = format_.kernel_format();
-    if (!format || residual_.rows() > 0 || options_.rotate) return std::nullopt;
-    return RawRows{*format, coded_.row(0), coded_.row_bytes()};
+    if (!format) return std::nullopt;
+    RowSegments segments;
+    segments.add({*format, coded_.row(0), coded_.row_bytes(), coded_.rows(), head_scale(), options_.rotate});
+    residual_.add_segments(segments);
+    return segments;
   }
 
   RowBytes bytes() const override {

@@ -4,16 +4,9 @@
 #include <memory>
 #include <optional>
 
-#include "policies/kernels/attend.hpp"
+#include "policies/kernels/row_format.hpp"
 
 namespace razorscope {
-
-/// Rows that kernels can read in place.
-struct RawRows {
-  RowFormat format = RowFormat::f32;
-  const std::byte* data = nullptr;
-  size_t stride = 0;  // bytes
-};
 
 /// Bytes of a store by purpose; `allocated` is what came from the allocator, at least the sum of the others.
 struct RowBytes {
@@ -58,8 +51,8 @@ class RowStore {
   virtual void read(int slot, float* out) const = 0;
   /// All rows in slot order: [rows(), head_size].
   virtual void read_all(float* out) const = 0;
-  /// Where kernels can read the rows as they lie.
-  virtual std::optional<RawRows> raw() const { return std::nullopt; }
+  /// The rows as they lie, where kernels can read them so.
+  virtual std::optional<RowSegments> kernel_rows() const = 0;
   virtual RowBytes bytes() const = 0;
 };
 

@@ -2,23 +2,18 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
+
+#include "policies/kernels/row_format.hpp"
 
 namespace razorscope {
 
-/// How a row of a head's keys or values lies in memory: what kernels dispatch on.
-enum class RowFormat { f32, f16 };
-
-/// One KV head's cache, as kernels read it. Slot order is free; a slot's row begins at keys + slot·key_stride
-/// bytes.
+/// One KV head's cache, as kernels read it. Slot order is free.
 struct HeadView {
   int head_size = 0;
   int slots = 0;
-  RowFormat key_format = RowFormat::f32;
-  RowFormat value_format = RowFormat::f32;
-  const std::byte* keys = nullptr;
-  const std::byte* values = nullptr;
-  size_t key_stride = 0;
-  size_t value_stride = 0;
+  RowSegments keys;                    // [slots] rows in all
+  RowSegments values;                  // [slots]; may be cut into segments elsewhere than the keys
   const int32_t* positions = nullptr;  // [slots]; null: slot i holds position i. Read under ALiBi only.
   // Compensation slots: f32 rows and an additive bias on the score, the logarithm of the weight they stand
   // for.
@@ -30,6 +25,15 @@ struct HeadView {
   int entries() const { return slots + compensation_slots; }
 };
 
+/// How the products with coded rows are computed.
+enum class Products : uint8_t {
+  /// As exact as the rows allow: f32 sums, or 16-bit integers for queries and weights over integer codes.
+  exact,
+  /// 8-bit queries and weights over integer codes (q8_0, q4_0, q4_1, int8-token, KIVI): faster, at an error
+  /// that tests/kernel states. Other formats are read as under `exact`.
+  int8,
+};
+
 /// The query heads that share this KV head, at one position.
 struct GroupQuery {
   int group = 0;
@@ -37,6 +41,7 @@ struct GroupQuery {
   float scale = 1.0F;
   const float* slopes = nullptr;  // [group] under ALiBi, else null
   int position = 0;               // of the query; read under ALiBi only
+  Products products = Products::exact;
 };
 
 /// score(slot) = scale·q·k - slope·(position - slot's position); a compensation slot: scale·q·k̂ + bias -
@@ -47,9 +52,19 @@ struct GroupOutput {
   float* log_sum = nullptr;  // [group], ln Σ exp(score); null: not wanted
 };
 
-/// Exact decode attention of one KV head over all its slots, by the active target. At least one entry.
-/// Results do not depend on the number of threads: a call runs on one.
+/// Exact decode attention of one KV head over all its slots, by the active target. At least one entry. Runs
+/// on the calling thread.
 void attend_group(const HeadView& head, const GroupQuery& query, const GroupOutput& output);
+
+struct AttentionJob {
+  HeadView head;
+  GroupQuery query;
+  GroupOutput output;
+};
+
+/// Several heads at once, on all of OpenMP's threads: long heads are cut along the sequence, at places that
+/// depend on their lengths only, so that the result is attend_group's for any number of threads.
+void attend_heads(std::span<const AttentionJob> jobs);
 
 /// In place over one row of causal scores: row[j] = softmax_j(row[j] + slope·j), over j < count; the shift by
 /// the query's own position cancels. By the active target.

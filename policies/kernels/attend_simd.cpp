@@ -1,135 +1,59 @@
 // Decode attention and softmax for every vector target, from one source (Highway's foreach_target includes
 // this file once a target). Decode attention is a stream over K and V: each block of tokens is read once for
-// a tile of query rows, with an online softmax between blocks (Milakov and Gimelshein 2018; Dao et al. 2022).
+// all query rows of the group, with an online softmax between blocks (Milakov and Gimelshein 2018; Dao et al.
+// 2022).
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <vector>
 
+#include "models/base/buffer.hpp"
+#include "policies/kernels/bf16_dots.hpp"
 #include "policies/kernels/kernel_table.hpp"
+#include "policies/kernels/stored_element.hpp"
 
 // Only what the kernel table offers; SSE2 stays, since Highway asks for the compiler's baseline.
 #define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "policies/kernels/attend_simd.cpp"
-// foreach_target must come before highway, and math needs what highway sets up.
+// foreach_target must come before highway.
 // clang-format off
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
-#include <hwy/contrib/math/math-inl.h>
+#include "policies/kernels/coded_rows-inl.hpp"
+#include "policies/kernels/float_rows-inl.hpp"
+#include "policies/kernels/kivi_keys-inl.hpp"
+#include "policies/kernels/vectors-inl.hpp"
 // clang-format on
 
+#if RAZORSCOPE_IS_VECTOR_TARGET
 HWY_BEFORE_NAMESPACE();
 namespace razorscope {
 namespace HWY_NAMESPACE {
 namespace {
 
-namespace hn = hwy::HWY_NAMESPACE;
-
-using FloatTag = hn::ScalableTag<float>;
-using FloatVector = hn::Vec<FloatTag>;
-
-constexpr int block_slots = 64;  // tokens between two corrections of the running maximum
-constexpr int largest_tile = 4;  // query rows that share one pass over K and V
-
-/// Rows of f32.
-struct F32Row {
-  const float* address;
-  explicit F32Row(const std::byte* row) : address(reinterpret_cast<const float*>(row)) {}
-  HWY_INLINE FloatVector load(FloatTag tag, size_t i) const { return hn::LoadU(tag, address + i); }
-  HWY_INLINE float at(size_t i) const { return address[i]; }
-};
-
-/// Rows of IEEE half precision, widened on load.
-struct F16Row {
-  const hwy::float16_t* address;
-  explicit F16Row(const std::byte* row) : address(reinterpret_cast<const hwy::float16_t*>(row)) {}
-  HWY_INLINE FloatVector load(FloatTag tag, size_t i) const {
-    const hn::Rebind<hwy::float16_t, FloatTag> half_tag;
-    return hn::PromoteTo(tag, hn::LoadU(half_tag, address + i));
-  }
-  HWY_INLINE float at(size_t i) const {
-    const hn::CappedTag<float, 1> one;
-    const hn::Rebind<hwy::float16_t, hn::CappedTag<float, 1>> half_one;
-    return hn::GetLane(hn::PromoteTo(one, hn::LoadU(half_one, address + i)));
-  }
-};
-
-/// The running softmax of one tile of query rows: out accumulates Σ exp(score - largest)·v.
-template <int Tile>
-struct Running {
-  std::array<float, Tile> largest;
-  std::array<float, Tile> total;
-  Running() {
-    largest.fill(-std::numeric_limits<float>::infinity());
-    total.fill(0.0F);
-  }
-};
-
-template <class Row, int Tile>
-HWY_INLINE void dot_rows(Row row, const float* q, size_t d, std::array<float, Tile>& dots) {
-  const FloatTag tag;
-  const size_t lanes = hn::Lanes(tag);
-  // Written out per row of the tile: vectors of scalable size cannot be array elements.
-  FloatVector s0 = hn::Zero(tag);
-  FloatVector s1 = s0;
-  FloatVector s2 = s0;
-  FloatVector s3 = s0;
-  size_t i = 0;
-  for (; i + lanes <= d; i += lanes) {
-    const FloatVector k = row.load(tag, i);
-    s0 = hn::MulAdd(k, hn::LoadU(tag, q + i), s0);
-    if constexpr (Tile > 1) s1 = hn::MulAdd(k, hn::LoadU(tag, q + d + i), s1);
-    if constexpr (Tile > 2) s2 = hn::MulAdd(k, hn::LoadU(tag, q + 2 * d + i), s2);
-    if constexpr (Tile > 3) s3 = hn::MulAdd(k, hn::LoadU(tag, q + 3 * d + i), s3);
-  }
-  dots[0] = hn::GetLane(hn::SumOfLanes(tag, s0));
-  if constexpr (Tile > 1) dots[1] = hn::GetLane(hn::SumOfLanes(tag, s1));
-  if constexpr (Tile > 2) dots[2] = hn::GetLane(hn::SumOfLanes(tag, s2));
-  if constexpr (Tile > 3) dots[3] = hn::GetLane(hn::SumOfLanes(tag, s3));
-  for (; i < d; ++i) {
-    for (size_t g = 0; g < Tile; ++g) dots[g] += row.at(i) * q[g * d + i];
-  }
+/// exp(x) for x <= 0, to 2e-7 of its value; 0 below -87. Cody and Waite's reduction, and a polynomial of
+/// degree 5 fitted to the relative error on [-ln 2 / 2, ln 2 / 2].
+template <class Tag>
+HWY_INLINE hn::Vec<Tag> exp_nonpositive(Tag tag, hn::Vec<Tag> x) {
+  const hn::RebindToSigned<Tag> ints;
+  const auto n = hn::Round(hn::Mul(x, hn::Set(tag, 1.44269504F)));
+  auto r = hn::NegMulAdd(n, hn::Set(tag, 0.693359375F), x);
+  r = hn::NegMulAdd(n, hn::Set(tag, -2.12194440e-4F), r);
+  auto p = hn::Set(tag, 0.008261531F);
+  p = hn::MulAdd(p, r, hn::Set(tag, 0.041898732F));
+  p = hn::MulAdd(p, r, hn::Set(tag, 0.166681143F));
+  p = hn::MulAdd(p, r, hn::Set(tag, 0.49999141F));
+  p = hn::MulAdd(p, r, hn::Set(tag, 0.999999532F));
+  p = hn::MulAdd(p, r, hn::Set(tag, 1.0F));
+  const auto scaled =
+      hn::BitCast(tag, hn::Add(hn::BitCast(ints, p), hn::ShiftLeft<23>(hn::ConvertTo(ints, n))));
+  return hn::IfThenElseZero(hn::Gt(x, hn::Set(tag, -87.0F)), scaled);
 }
 
-/// out[g] = out[g]·correction[g] + Σ_t weights[g][t]·v_t over a block of slots.
-template <class Row, int Tile>
-HWY_INLINE void add_values(const std::byte* values, size_t stride, size_t count, size_t d,
-                           const float* weights, const std::array<float, Tile>& correction, float* out) {
-  const FloatTag tag;
-  const size_t lanes = hn::Lanes(tag);
-  size_t i = 0;
-  for (; i + lanes <= d; i += lanes) {
-    FloatVector s0 = hn::Mul(hn::LoadU(tag, out + i), hn::Set(tag, correction[0]));
-    FloatVector s1 = hn::Zero(tag);
-    FloatVector s2 = s1;
-    FloatVector s3 = s1;
-    if constexpr (Tile > 1) s1 = hn::Mul(hn::LoadU(tag, out + d + i), hn::Set(tag, correction[1]));
-    if constexpr (Tile > 2) s2 = hn::Mul(hn::LoadU(tag, out + 2 * d + i), hn::Set(tag, correction[2]));
-    if constexpr (Tile > 3) s3 = hn::Mul(hn::LoadU(tag, out + 3 * d + i), hn::Set(tag, correction[3]));
-    for (size_t t = 0; t < count; ++t) {
-      const FloatVector v = Row(values + t * stride).load(tag, i);
-      s0 = hn::MulAdd(v, hn::Set(tag, weights[t]), s0);
-      if constexpr (Tile > 1) s1 = hn::MulAdd(v, hn::Set(tag, weights[block_slots + t]), s1);
-      if constexpr (Tile > 2) s2 = hn::MulAdd(v, hn::Set(tag, weights[2 * block_slots + t]), s2);
-      if constexpr (Tile > 3) s3 = hn::MulAdd(v, hn::Set(tag, weights[3 * block_slots + t]), s3);
-    }
-    hn::StoreU(s0, tag, out + i);
-    if constexpr (Tile > 1) hn::StoreU(s1, tag, out + d + i);
-    if constexpr (Tile > 2) hn::StoreU(s2, tag, out + 2 * d + i);
-    if constexpr (Tile > 3) hn::StoreU(s3, tag, out + 3 * d + i);
-  }
-  for (; i < d; ++i) {
-    for (size_t g = 0; g < Tile; ++g) {
-      float sum = out[g * d + i] * correction[g];
-      for (size_t t = 0; t < count; ++t) sum += Row(values + t * stride).at(i) * weights[g * block_slots + t];
-      out[g * d + i] = sum;
-    }
-  }
-}
-
-/// row[j] = exp(row[j] - largest); returns the sum.
+/// row[j] = exp(row[j] - largest), largest being that of the row; returns the sum.
 HWY_INLINE float exponentials(float* row, size_t count, float largest) {
   const FloatTag tag;
   const size_t lanes = hn::Lanes(tag);
@@ -137,7 +61,7 @@ HWY_INLINE float exponentials(float* row, size_t count, float largest) {
   FloatVector sums = hn::Zero(tag);
   size_t j = 0;
   for (; j + lanes <= count; j += lanes) {
-    const FloatVector weight = hn::Exp(tag, hn::Sub(hn::LoadU(tag, row + j), shift));
+    const FloatVector weight = exp_nonpositive(tag, hn::Sub(hn::LoadU(tag, row + j), shift));
     hn::StoreU(weight, tag, row + j);
     sums = hn::Add(sums, weight);
   }
@@ -148,135 +72,13 @@ HWY_INLINE float exponentials(float* row, size_t count, float largest) {
     alignas(64) std::array<float, HWY_MAX_BYTES / sizeof(float)> tail;
     tail.fill(largest);
     std::copy(row + j, row + count, tail.begin());
-    hn::Store(hn::Exp(tag, hn::Sub(hn::Load(tag, tail.data()), shift)), tag, tail.data());
+    hn::Store(exp_nonpositive(tag, hn::Sub(hn::Load(tag, tail.data()), shift)), tag, tail.data());
     for (size_t t = 0; j < count; ++j, ++t) {
       row[j] = tail[t];
       total += tail[t];
     }
   }
   return total;
-}
-
-/// One block: `weights` holds its scores, [Tile, block_slots]; they become weights, and the values are added.
-template <class ValueRow, int Tile>
-HWY_INLINE void absorb(const std::byte* values, size_t stride, size_t count, size_t d, float* weights,
-                       Running<Tile>& running, float* out) {
-  std::array<float, Tile> correction;
-  for (size_t g = 0; g < Tile; ++g) {
-    float* row = weights + g * block_slots;
-    const float largest = std::max(running.largest[g], *std::max_element(row, row + count));
-    correction[g] = running.total[g] == 0.0F ? 0.0F : std::exp(running.largest[g] - largest);
-    running.total[g] = running.total[g] * correction[g] + exponentials(row, count, largest);
-    running.largest[g] = largest;
-  }
-  add_values<ValueRow, Tile>(values, stride, count, d, weights, correction, out);
-}
-
-template <int Tile>
-HWY_INLINE void store_scores(const GroupOutput& output, int first_row, int entries, int first_entry,
-                             size_t count, const float* scores) {
-  if (output.scores == nullptr) return;
-  for (int g = 0; g < Tile; ++g) {
-    std::copy_n(scores + g * block_slots, count,
-                output.scores + static_cast<ptrdiff_t>(first_row + g) * entries + first_entry);
-  }
-}
-
-template <class KeyRow, class ValueRow, int Tile>
-void attend_tile(const HeadView& head, const GroupQuery& query, const GroupOutput& output, int first_row) {
-  const auto d = static_cast<size_t>(head.head_size);
-  const float* q = query.q + static_cast<size_t>(first_row) * d;
-  const float* slopes = query.slopes != nullptr ? query.slopes + first_row : nullptr;
-  float* out = output.out + static_cast<size_t>(first_row) * d;
-  std::fill_n(out, Tile * d, 0.0F);
-  Running<Tile> running;
-  alignas(64) std::array<float, Tile * block_slots> scores;
-  std::array<float, Tile> dots;
-  for (int begin = 0; begin < head.slots; begin += block_slots) {
-    const auto count = static_cast<size_t>(std::min(block_slots, head.slots - begin));
-    const std::byte* keys = head.keys + static_cast<size_t>(begin) * head.key_stride;
-    const std::byte* values = head.values + static_cast<size_t>(begin) * head.value_stride;
-    for (size_t t = 0; t < count; ++t) {
-      dot_rows<KeyRow, Tile>(KeyRow(keys + t * head.key_stride), q, d, dots);
-      for (size_t g = 0; g < Tile; ++g) scores[g * block_slots + t] = query.scale * dots[g];
-    }
-    if (slopes != nullptr) {
-      for (size_t t = 0; t < count; ++t) {
-        const int slot = begin + static_cast<int>(t);
-        const int slot_position = head.positions != nullptr ? head.positions[slot] : slot;
-        const auto distance = static_cast<float>(query.position - slot_position);
-        for (size_t g = 0; g < Tile; ++g) scores[g * block_slots + t] -= slopes[g] * distance;
-      }
-    }
-    store_scores<Tile>(output, first_row, head.entries(), begin, count, scores.data());
-    absorb<ValueRow, Tile>(values, head.value_stride, count, d, scores.data(), running, out);
-  }
-  for (int begin = 0; begin < head.compensation_slots; begin += block_slots) {
-    const auto count = static_cast<size_t>(std::min(block_slots, head.compensation_slots - begin));
-    const float* keys = head.compensation_keys + static_cast<size_t>(begin) * d;
-    const float* values = head.compensation_values + static_cast<size_t>(begin) * d;
-    for (size_t t = 0; t < count; ++t) {
-      dot_rows<F32Row, Tile>(F32Row(reinterpret_cast<const std::byte*>(keys + t * d)), q, d, dots);
-      for (size_t g = 0; g < Tile; ++g) {
-        const float bias = head.compensation_bias[static_cast<size_t>(begin) + t];
-        const float shift = slopes != nullptr ? slopes[g] * static_cast<float>(query.position) : 0.0F;
-        scores[g * block_slots + t] = query.scale * dots[g] + (bias - shift);
-      }
-    }
-    store_scores<Tile>(output, first_row, head.entries(), head.slots + begin, count, scores.data());
-    absorb<F32Row, Tile>(reinterpret_cast<const std::byte*>(values), d * sizeof(float), count, d,
-                         scores.data(), running, out);
-  }
-  for (size_t g = 0; g < Tile; ++g) {
-    for (size_t i = 0; i < d; ++i) out[g * d + i] /= running.total[g];
-    if (output.log_sum != nullptr) {
-      output.log_sum[static_cast<size_t>(first_row) + g] = running.largest[g] + std::log(running.total[g]);
-    }
-  }
-}
-
-template <class KeyRow, class ValueRow>
-void attend_rows(const HeadView& head, const GroupQuery& query, const GroupOutput& output) {
-  int row = 0;
-  for (; row + largest_tile <= query.group; row += largest_tile) {
-    attend_tile<KeyRow, ValueRow, largest_tile>(head, query, output, row);
-  }
-  switch (query.group - row) {
-    case 3:
-      attend_tile<KeyRow, ValueRow, 3>(head, query, output, row);
-      break;
-    case 2:
-      attend_tile<KeyRow, ValueRow, 2>(head, query, output, row);
-      break;
-    case 1:
-      attend_tile<KeyRow, ValueRow, 1>(head, query, output, row);
-      break;
-    default:
-      break;
-  }
-}
-
-template <class KeyRow>
-void attend_with_keys(const HeadView& head, const GroupQuery& query, const GroupOutput& output) {
-  switch (head.value_format) {
-    case RowFormat::f32:
-      attend_rows<KeyRow, F32Row>(head, query, output);
-      break;
-    case RowFormat::f16:
-      attend_rows<KeyRow, F16Row>(head, query, output);
-      break;
-  }
-}
-
-void attend_group_simd(const HeadView& head, const GroupQuery& query, const GroupOutput& output) {
-  switch (head.key_format) {
-    case RowFormat::f32:
-      attend_with_keys<F32Row>(head, query, output);
-      break;
-    case RowFormat::f16:
-      attend_with_keys<F16Row>(head, query, output);
-      break;
-  }
 }
 
 float largest_of(const float* row, size_t count) {
@@ -288,6 +90,370 @@ float largest_of(const float* row, size_t count) {
   float most = hn::GetLane(hn::MaxOfLanes(tag, largest));
   for (; j < count; ++j) most = std::max(most, row[j]);
   return most;
+}
+
+/// One piece at work: what its key and value kernels share.
+class PieceWork {
+ public:
+  PieceWork(const AttentionPiece& piece, const GroupQuery& query, const Bf16Dots* dots)
+      : bf16_dots(dots),
+        piece(piece),
+        group(query.group),
+        d(static_cast<size_t>(piece.head_size)),
+        rows(static_cast<size_t>(query.group)) {}
+
+  const std::byte* keys(size_t slot) const { return piece.keys.data + slot * piece.keys.stride; }
+  const std::byte* values(size_t slot) const { return piece.values.data + slot * piece.values.stride; }
+
+  const AttentionPiece& piece;
+  int group;
+  size_t d;
+  size_t rows;                     // group
+  const float* q = nullptr;        // [group, d], scaled; where keys are read as floats
+  ShortQueries shorts{};           // where they are read as codes
+  const uint16_t* bf16 = nullptr;  // [group, d], where they go into bf16 dot products
+  const Bf16Dots* bf16_dots;
+  const float* unit = nullptr;  // [group], what a kernel's scores are multiplied by
+  float* scratch = nullptr;     // of kernels that need some: see scratch_floats
+};
+
+/// Kernels of a format over `count` (at most block_slots) slots from `begin` on, for all query rows. Rows of
+/// scores and weights lie block_slots apart.
+struct KeyKernel {
+  void (*scores)(const PieceWork&, size_t begin, size_t count, float* scores);
+};
+struct ValueKernel {
+  /// out[g] = out[g]·correction[g] + Σ weights[g][t]·v_t; weights: zeros from `count` to a multiple of
+  /// run_slots.
+  void (*add)(const PieceWork&, size_t begin, size_t count, const float* weights, const float* correction,
+              float* out);
+};
+
+template <class Row>
+void scores_of_floats(const PieceWork& work, size_t begin, size_t count, float* scores) {
+  for_tiles(work.group, [&]<int Tile>(int row) {
+    const auto first = static_cast<size_t>(row);
+    float_scores<Row, Tile>(work.keys(begin), work.piece.keys.stride, count, work.d, work.q + first * work.d,
+                            scores + first * block_slots);
+  });
+}
+
+template <class Row>
+void sums_of_floats(const PieceWork& work, size_t begin, size_t count, const float* weights,
+                    const float* correction, float* out) {
+  for_tiles(work.group, [&]<int Tile>(int row) {
+    const auto first = static_cast<size_t>(row);
+    add_float_values<Row, Tile>(work.values(begin), work.piece.values.stride, count, work.d,
+                                weights + first * block_slots, correction + first, out + first * work.d);
+  });
+}
+
+template <class Rows>
+void scores_of_codes(const PieceWork& work, size_t begin, size_t count, float* scores) {
+  for_tiles(work.group, [&]<int Tile>(int row) {
+    const auto first = static_cast<size_t>(row);
+    coded_scores<Rows, Tile>(work.keys(begin), work.piece.keys.stride, count, work.shorts, first,
+                             scores + first * block_slots);
+  });
+}
+
+template <class Rows>
+void sums_of_codes(const PieceWork& work, size_t begin, size_t count, const float* weights,
+                   const float* correction, float* out) {
+  const size_t blocks = blocks_of(work.d);
+  float* scratch = work.scratch;
+  const BlockScales scales{scratch, scratch + blocks * run_slots, scratch + 2 * blocks * run_slots};
+  const std::vector<float> ones(work.rows, 1.0F);
+  for (size_t t = 0; t < count; t += run_slots) {
+    const std::byte* values = work.values(begin + t);
+    const size_t run = std::min(run_slots, count - t);
+    const float* factors = t == 0 ? correction : ones.data();
+    gather_scales<Rows>(values, work.piece.values.stride, run, blocks, scales);
+    for_tiles(work.group, [&]<int Tile>(int row) {
+      const auto first = static_cast<size_t>(row);
+      add_coded_values<Rows, Tile>(values, work.piece.values.stride, run, work.d, scales,
+                                   weights + first * block_slots + t, factors + first, out + first * work.d);
+    });
+  }
+}
+
+template <int bits>
+void scores_of_kivi_keys(const PieceWork& work, size_t begin, size_t count, float* scores) {
+  for_tiles(work.group, [&]<int Tile>(int row) {
+    const auto first = static_cast<size_t>(row);
+    kivi_scores<bits, Tile>(work.piece.keys.data, work.piece.keys.stride,
+                            static_cast<size_t>(work.piece.first_in_group) + begin, count, work.d,
+                            work.q + first * work.d, work.scratch, scores + first * block_slots);
+  });
+}
+
+/// Rows of a head size that the kernels of their format don't know, one element at a time.
+void decode_block(const RowSegment& segment, size_t first, size_t count, size_t d, float* out) {
+  for (size_t t = 0; t < count; ++t) {
+    for (size_t i = 0; i < d; ++i) {
+      out[t * d + i] = static_cast<float>(
+          stored_element(segment, static_cast<int>(d), static_cast<int>(first + t), static_cast<int>(i)));
+    }
+  }
+}
+
+void scores_of_decoded(const PieceWork& work, size_t begin, size_t count, float* scores) {
+  decode_block(work.piece.keys, static_cast<size_t>(work.piece.first_in_group) + begin, count, work.d,
+               work.scratch);
+  for_tiles(work.group, [&]<int Tile>(int row) {
+    const auto first = static_cast<size_t>(row);
+    float_scores<F32Row, Tile>(reinterpret_cast<const std::byte*>(work.scratch), work.d * sizeof(float),
+                               count, work.d, work.q + first * work.d, scores + first * block_slots);
+  });
+}
+
+void sums_of_decoded(const PieceWork& work, size_t begin, size_t count, const float* weights,
+                     const float* correction, float* out) {
+  decode_block(work.piece.values, begin, count, work.d, work.scratch);
+  for_tiles(work.group, [&]<int Tile>(int row) {
+    const auto first = static_cast<size_t>(row);
+    add_float_values<F32Row, Tile>(reinterpret_cast<const std::byte*>(work.scratch), work.d * sizeof(float),
+                                   count, work.d, weights + first * block_slots, correction + first,
+                                   out + first * work.d);
+  });
+}
+
+// Floats of scratch that kernels need: a decoded block; two scales for each block of channels and token of a
+// run, and the largest; a tile's queries for a group of KIVI's keys.
+size_t decoded_scratch(size_t d) { return block_slots * d; }
+size_t codes_scratch(size_t d) { return blocks_of(d) * (2 * run_slots + 1); }
+size_t kivi_scratch(size_t d) { return d + largest_tile * d / 2; }
+
+// Only the target avx512-bf16 is given dot products of bf16.
+
+void scores_of_bf16(const PieceWork& work, size_t begin, size_t count, float* scores) {
+  work.bf16_dots->scores(work.keys(begin), work.piece.keys.stride, count, work.d, work.bf16, work.rows,
+                         scores);
+}
+
+void sums_of_bf16(const PieceWork& work, size_t begin, size_t count, const float* weights,
+                  const float* correction, float* out) {
+  work.bf16_dots->add(work.values(begin), work.piece.values.stride, count, work.d, weights, correction,
+                      work.rows, out);
+}
+
+enum class QueryForm { floats, shorts, bf16 };
+
+struct KeyChoice {
+  KeyKernel kernel;
+  QueryForm form = QueryForm::floats;
+  size_t scratch = 0;
+  float unit = 1.0F;  // of stored numbers, where the kernel leaves it to the queries
+};
+
+KeyChoice key_kernel(RowFormat format, size_t d, const Bf16Dots* bf16) {
+  const bool sixteens = d % half_channels == 0;
+  const KeyChoice decoded = {{scores_of_decoded}, QueryForm::floats, decoded_scratch(d)};
+  switch (format) {
+    case RowFormat::f32:
+      return {{scores_of_floats<F32Row>}};
+    case RowFormat::f16:
+      return {{scores_of_floats<F16Row>}};
+    case RowFormat::bf16:
+      if (bf16 != nullptr && bf16_dots_know(d)) return {{scores_of_bf16}, QueryForm::bf16};
+      return {{scores_of_floats<Bf16Row>}};
+    case RowFormat::fp8_e4m3:
+      return {{scores_of_floats<Fp8Row>}, QueryForm::floats, 0, Fp8Row::unit};
+    case RowFormat::q8_0:
+      return {{scores_of_codes<Q8Rows>}, QueryForm::shorts};
+    case RowFormat::q4_0:
+      return {{scores_of_codes<Q4Rows>}, QueryForm::shorts};
+    case RowFormat::q4_1:
+    case RowFormat::kivi4_values:
+      return {{scores_of_codes<Q4MinimumRows>}, QueryForm::shorts};
+    case RowFormat::kivi2_values:
+      return {{scores_of_codes<Kivi2Rows>}, QueryForm::shorts};
+    case RowFormat::int8_token:
+      return sixteens ? KeyChoice{{scores_of_codes<Int8TokenRows>}, QueryForm::shorts} : decoded;
+    case RowFormat::kivi4_keys:
+      return sixteens ? KeyChoice{{scores_of_kivi_keys<4>}, QueryForm::floats, kivi_scratch(d)} : decoded;
+    case RowFormat::kivi2_keys:
+      return sixteens ? KeyChoice{{scores_of_kivi_keys<2>}, QueryForm::floats, kivi_scratch(d)} : decoded;
+  }
+  return decoded;
+}
+
+struct ValueChoice {
+  ValueKernel kernel;
+  size_t scratch = 0;
+  float unit = 1.0F;
+};
+
+ValueChoice value_kernel(RowFormat format, size_t d, const Bf16Dots* bf16) {
+  switch (format) {
+    case RowFormat::f32:
+      return {{sums_of_floats<F32Row>}};
+    case RowFormat::f16:
+      return {{sums_of_floats<F16Row>}};
+    case RowFormat::bf16:
+      if (bf16 != nullptr && bf16_dots_know(d)) return {{sums_of_bf16}};
+      return {{sums_of_floats<Bf16Row>}};
+    case RowFormat::fp8_e4m3:
+      return {{sums_of_floats<Fp8Row>}, 0, Fp8Row::unit};
+    case RowFormat::q8_0:
+      return {{sums_of_codes<Q8Rows>}, codes_scratch(d)};
+    case RowFormat::q4_0:
+      return {{sums_of_codes<Q4Rows>}, codes_scratch(d)};
+    case RowFormat::q4_1:
+    case RowFormat::kivi4_values:
+      return {{sums_of_codes<Q4MinimumRows>}, codes_scratch(d)};
+    case RowFormat::kivi2_values:
+      return {{sums_of_codes<Kivi2Rows>}, codes_scratch(d)};
+    case RowFormat::int8_token:
+      if (d % half_channels == 0) return {{sums_of_codes<Int8TokenRows>}, codes_scratch(d)};
+      break;
+    case RowFormat::kivi4_keys:
+    case RowFormat::kivi2_keys:
+      break;
+  }
+  return {{sums_of_decoded}, decoded_scratch(d)};
+}
+
+/// The group's queries in the form that the keys' kernel reads, and what its scores are multiplied by.
+class PreparedQueries {
+ public:
+  PreparedQueries(const KeyChoice& choice, const GroupQuery& query, PieceWork& work)
+      : scaled_(work.rows * work.d), units_(work.rows) {
+    const float factor = query.scale * work.piece.keys.scale * choice.unit;
+    for (size_t i = 0; i < scaled_.size(); ++i) scaled_[i] = query.q[i] * factor;
+    std::fill_n(units_.data(), work.rows, 1.0F);
+    work.q = scaled_.data();
+    work.unit = units_.data();
+    if (choice.form == QueryForm::shorts) round_to_codes(work);
+    if (choice.form == QueryForm::bf16) {
+      codes_ = Floats(scaled_.size());
+      auto* rounded = reinterpret_cast<uint16_t*>(codes_.data());
+      work.bf16_dots->round_queries(scaled_.data(), scaled_.size(), rounded);
+      work.bf16 = rounded;
+    }
+  }
+
+ private:
+  void round_to_codes(PieceWork& work) {
+    const size_t width = halves_of(work.d) * half_channels;
+    const size_t blocks = blocks_of(work.d);
+    codes_ = Floats(work.rows * width / 2);
+    sums_ = Floats(work.rows * blocks * 8);
+    Floats padded(width);
+    auto* codes = reinterpret_cast<int16_t*>(codes_.data());
+    std::fill_n(sums_.data(), sums_.size(), 0.0F);
+    for (size_t g = 0; g < work.rows; ++g) {
+      const float* q = scaled_.data() + g * work.d;
+      float largest = 0.0F;
+      for (size_t i = 0; i < work.d; ++i) largest = std::max(largest, std::abs(q[i]));
+      std::fill_n(padded.data(), width, 0.0F);
+      std::copy_n(q, work.d, padded.data());
+      units_[g] = largest / largest_short;
+      round_to_shorts(padded.data(), units_[g] > 1e-37F ? 1.0F / units_[g] : 0.0F, width, codes + g * width);
+      for (size_t i = 0; i < width; ++i)
+        sums_[(g * blocks + i / block_channels) * 8] += static_cast<float>(codes[g * width + i]);
+    }
+    work.shorts = {codes, sums_.data(), width, blocks};
+  }
+
+  Floats scaled_;
+  Floats units_;
+  Floats codes_;
+  Floats sums_;
+};
+
+/// The running softmax of one query row over the blocks of a piece. The sum stays in lanes until the end.
+struct Running {
+  alignas(64) std::array<float, HWY_MAX_BYTES / sizeof(float)> totals{};
+  float largest = -std::numeric_limits<float>::infinity();
+};
+
+/// A block's scores to weights, zeros from `count` on; returns what the row's sums so far are multiplied by.
+HWY_INLINE float absorb(float* row, size_t count, Running& running) {
+  const FloatTag tag;
+  const size_t lanes = hn::Lanes(tag);
+  const size_t padded = (count + run_slots - 1) / run_slots * run_slots;
+  std::fill(row + count, row + padded, -std::numeric_limits<float>::infinity());
+  FloatVector largest = hn::Load(tag, row);
+  for (size_t t = lanes; t < padded; t += lanes) largest = hn::Max(largest, hn::Load(tag, row + t));
+  const float before = running.largest;
+  running.largest = std::max(before, hn::GetLane(hn::MaxOfLanes(tag, largest)));
+  const float correction = std::exp(before - running.largest);
+  FloatVector totals = hn::Mul(hn::Load(tag, running.totals.data()), hn::Set(tag, correction));
+  const FloatVector shift = hn::Set(tag, running.largest);
+  for (size_t t = 0; t < padded; t += lanes) {
+    const FloatVector weight = exp_nonpositive(tag, hn::Sub(hn::Load(tag, row + t), shift));
+    hn::Store(weight, tag, row + t);
+    totals = hn::Add(totals, weight);
+  }
+  hn::Store(totals, tag, running.totals.data());
+  return correction;
+}
+
+/// From dot products to scores: units, position and bias.
+void finish_scores(const PieceWork& work, const GroupQuery& query, size_t begin, size_t count,
+                   float* scores) {
+  const AttentionPiece& piece = work.piece;
+  for (size_t g = 0; g < work.rows; ++g) {
+    float* row = scores + g * block_slots;
+    const float unit = work.unit[g];
+    if (unit != 1.0F) {
+      for (size_t t = 0; t < count; ++t) row[t] *= unit;
+    }
+    const float slope = query.slopes != nullptr ? query.slopes[g] : 0.0F;
+    if (piece.bias != nullptr) {
+      const float shift = slope * static_cast<float>(query.position);
+      for (size_t t = 0; t < count; ++t) row[t] += piece.bias[begin + t] - shift;
+    } else if (query.slopes != nullptr) {
+      for (size_t t = 0; t < count; ++t) {
+        const int position = piece.positions != nullptr ? piece.positions[begin + t]
+                                                        : piece.first_position + static_cast<int>(begin + t);
+        row[t] -= slope * static_cast<float>(query.position - position);
+      }
+    }
+  }
+}
+
+void attend_piece_with(const Bf16Dots* bf16, const AttentionPiece& piece, const GroupQuery& query,
+                       const PieceOutput& output) {
+  PieceWork work(piece, query, bf16);
+  const KeyChoice keys = key_kernel(piece.keys.format, work.d, bf16);
+  const ValueChoice values = value_kernel(piece.values.format, work.d, bf16);
+  const PreparedQueries prepared(keys, query, work);
+  Floats scratch(std::max(keys.scratch, values.scratch));
+  work.scratch = scratch.data();
+  Floats scores(work.rows * block_slots);
+  Floats corrections(work.rows);
+  std::vector<Running> running(work.rows);
+  std::fill_n(output.out, work.rows * work.d, 0.0F);
+  const auto slots = static_cast<size_t>(piece.slots);
+  for (size_t begin = 0; begin < slots; begin += block_slots) {
+    const size_t count = std::min(block_slots, slots - begin);
+    keys.kernel.scores(work, begin, count, scores.data());
+    finish_scores(work, query, begin, count, scores.data());
+    for (size_t g = 0; g < work.rows; ++g) {
+      float* row = scores.data() + g * block_slots;
+      if (output.scores != nullptr) std::copy_n(row, count, output.scores + g * output.score_stride + begin);
+      corrections[g] = absorb(row, count, running[g]);
+    }
+    values.kernel.add(work, begin, count, scores.data(), corrections.data(), output.out);
+  }
+  const float unit = piece.values.scale * values.unit;
+  if (unit != 1.0F) {
+    for (size_t i = 0; i < work.rows * work.d; ++i) output.out[i] *= unit;
+  }
+  for (size_t g = 0; g < work.rows; ++g) {
+    output.largest[g] = running[g].largest;
+    output.total[g] = hn::GetLane(hn::SumOfLanes(FloatTag(), hn::Load(FloatTag(), running[g].totals.data())));
+  }
+}
+
+void attend_piece_simd(const AttentionPiece& piece, const GroupQuery& query, const PieceOutput& output) {
+  attend_piece_with(nullptr, piece, query, output);
+}
+
+void attend_piece_bf16(const AttentionPiece& piece, const GroupQuery& query, const PieceOutput& output) {
+  attend_piece_with(&avx512_bf16_dots(), piece, query, output);
 }
 
 void softmax_row_simd(float* row, size_t count, float slope) {
@@ -321,14 +487,21 @@ LogSumExp log_sum_exp_simd(const float* row, size_t count) {
 }  // namespace
 
 const KernelTable& kernels() {
-  static const KernelTable table = {HWY_TARGET == HWY_AVX3 ? Target::avx512 : Target::avx2, attend_group_simd,
+  static const KernelTable table = {HWY_TARGET == HWY_AVX3 ? Target::avx512 : Target::avx2, attend_piece_simd,
                                     softmax_row_simd, log_sum_exp_simd};
+  return table;
+}
+
+const KernelTable& bf16_kernels() {
+  static const KernelTable table = {Target::avx512_bf16, attend_piece_bf16, softmax_row_simd,
+                                    log_sum_exp_simd};
   return table;
 }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace razorscope
 HWY_AFTER_NAMESPACE();
+#endif
 
 #if HWY_ONCE
 namespace razorscope {
@@ -344,6 +517,14 @@ const KernelTable* avx2_kernels() {
 const KernelTable* avx512_kernels() {
 #if (HWY_TARGETS & HWY_AVX3) != 0
   return &N_AVX3::kernels();
+#else
+  return nullptr;
+#endif
+}
+
+const KernelTable* avx512_bf16_kernels() {
+#if (HWY_TARGETS & HWY_AVX3) != 0
+  return &N_AVX3::bf16_kernels();
 #else
   return nullptr;
 #endif

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "policies/kernels/attend.hpp"
+#include "policies/kernels/attention_piece.hpp"
 #include "policies/kernels/target.hpp"
 
 namespace razorscope {
@@ -8,7 +9,7 @@ namespace razorscope {
 /// The kernels of one target.
 struct KernelTable {
   Target target;
-  void (*attend_group)(const HeadView&, const GroupQuery&, const GroupOutput&);
+  void (*attend_piece)(const AttentionPiece&, const GroupQuery&, const PieceOutput&);
   void (*softmax_row)(float* row, size_t count, float slope);
   LogSumExp (*log_sum_exp)(const float* row, size_t count);
 };
@@ -17,7 +18,10 @@ const KernelTable& scalar_kernels();
 /// Null where the build lacks the target.
 const KernelTable* avx2_kernels();
 const KernelTable* avx512_kernels();
+const KernelTable* avx512_bf16_kernels();
 
+/// The table of a target; null where the build lacks it or this processor cannot run it.
+const KernelTable* kernels_of(Target target);
 /// The table of the active target.
 const KernelTable& active_kernels();
 

@@ -6,22 +6,11 @@
 #include <hwy/targets.h>
 
 #include "models/base/error.hpp"
+#include "policies/kernels/bf16_dots.hpp"
 #include "policies/kernels/kernel_table.hpp"
 
 namespace razorscope {
 namespace {
-
-const KernelTable* table_of(Target target) {
-  switch (target) {
-    case Target::scalar:
-      return &scalar_kernels();
-    case Target::avx2:
-      return (hwy::SupportedTargets() & HWY_AVX2) != 0 ? avx2_kernels() : nullptr;
-    case Target::avx512:
-      return (hwy::SupportedTargets() & HWY_AVX3) != 0 ? avx512_kernels() : nullptr;
-  }
-  return nullptr;
-}
 
 Target target_named(std::string_view where, std::string_view name) {
   std::vector<std::string> names;
@@ -41,7 +30,7 @@ Target initial_target() {
 
 /// The table in use, looked up once: asking the processor again costs more than a small kernel.
 std::atomic<const KernelTable*>& chosen_table() {
-  static std::atomic<const KernelTable*> table = table_of(initial_target());
+  static std::atomic<const KernelTable*> table = kernels_of(initial_target());
   return table;
 }
 
@@ -55,30 +44,38 @@ std::string_view target_name(Target target) {
       return "avx2";
     case Target::avx512:
       return "avx512";
+    case Target::avx512_bf16:
+      return "avx512-bf16";
   }
   return "?";
 }
 
 std::vector<Target> available_targets() {
   std::vector<Target> targets;
-  for (const Target target : {Target::scalar, Target::avx2, Target::avx512}) {
-    if (table_of(target) != nullptr) targets.push_back(target);
+  for (const Target target : {Target::scalar, Target::avx2, Target::avx512, Target::avx512_bf16}) {
+    if (kernels_of(target) != nullptr) targets.push_back(target);
   }
   return targets;
 }
 
 Target active_target() { return active_kernels().target; }
 
-void force_target(std::string_view name) { chosen_table() = table_of(target_named("--target", name)); }
+void force_target(std::string_view name) { chosen_table() = kernels_of(target_named("--target", name)); }
 
 const KernelTable& active_kernels() { return *chosen_table(); }
 
-void attend_group(const HeadView& head, const GroupQuery& query, const GroupOutput& output) {
-  active_kernels().attend_group(head, query, output);
+const KernelTable* kernels_of(Target target) {
+  switch (target) {
+    case Target::scalar:
+      return &scalar_kernels();
+    case Target::avx2:
+      return (hwy::SupportedTargets() & HWY_AVX2) != 0 ? avx2_kernels() : nullptr;
+    case Target::avx512:
+      return (hwy::SupportedTargets() & HWY_AVX3) != 0 ? avx512_kernels() : nullptr;
+    case Target::avx512_bf16:
+      return (hwy::SupportedTargets() & HWY_AVX3) != 0 && has_avx512_bf16() ? avx512_bf16_kernels() : nullptr;
+  }
+  return nullptr;
 }
-
-void softmax_row(float* row, size_t count, float slope) { active_kernels().softmax_row(row, count, slope); }
-
-LogSumExp log_sum_exp(const float* row, size_t count) { return active_kernels().log_sum_exp(row, count); }
 
 }  // namespace razorscope

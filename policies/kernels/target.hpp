@@ -7,8 +7,8 @@
 namespace razorscope {
 
 /// Which implementation of the kernels runs. `scalar` is the readable twin in double precision; the others
-/// come from one Highway source.
-enum class Target { scalar, avx2, avx512 };
+/// come from one Highway source, and avx512-bf16 adds that instruction set's dot products for bf16 rows.
+enum class Target { scalar, avx2, avx512, avx512_bf16 };
 
 std::string_view target_name(Target target);
 

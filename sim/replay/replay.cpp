@@ -77,10 +77,12 @@ Baseline compute_baseline(const Shape& shape, const LayerTrace& inputs, int pref
     head.head_size = shape.head_size;
     head.slots = position + 1;
     const ptrdiff_t column = static_cast<ptrdiff_t>(kv_head) * shape.head_size;
-    head.keys = reinterpret_cast<const std::byte*>(inputs.k.data() + column);
-    head.values = reinterpret_cast<const std::byte*>(inputs.v.data() + column);
-    head.key_stride = inputs.k.columns * sizeof(float);
-    head.value_stride = inputs.v.columns * sizeof(float);
+    const auto segment = [&](const Matrix& of_all_heads) {
+      return RowSegment{RowFormat::f32, reinterpret_cast<const std::byte*>(of_all_heads.data() + column),
+                        of_all_heads.columns * sizeof(float), head.slots};
+    };
+    head.keys = segment(inputs.k);
+    head.values = segment(inputs.v);
     std::vector<float> scores(static_cast<size_t>(group * head.slots));
     std::vector<float> log_sums(static_cast<size_t>(group));
     attend_group(

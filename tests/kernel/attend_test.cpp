@@ -47,14 +47,14 @@ void expect_like_twin(const CaseSpec& spec, uint32_t seed) {
   const CaseNumbers numbers(spec, seed);
   HeapMemory twin_memory;
   const HeadCase twin(spec, numbers, twin_memory);
-  scalar_kernels().attend_group(twin.view(), twin.query(), twin.output());
+  attend_group(scalar_kernels(), twin.view(), twin.query(), twin.output());
   ASSERT_TRUE(twin_memory.canaries_live());
   for (const KernelTable* table : available_tables()) {
     if (table->target == Target::scalar) continue;
     SCOPED_TRACE(target_name(table->target));
     HeapMemory memory;
     const HeadCase ours(spec, numbers, memory);
-    table->attend_group(ours.view(), ours.query(), ours.output());
+    attend_group(*table, ours.view(), ours.query(), ours.output());
     const Tolerance allowed = tolerance_of(spec);
     const int entries = ours.view().entries();
     // Values are normal: an average of n of them has a mean square of about 1/n, a score one of about 1.
@@ -176,7 +176,7 @@ TEST(AttendTest, OneDominantSlotGivesItsValueWhereverItStands) {
       const CaseNumbers numbers(spec, seed);
       HeapMemory memory;
       const HeadCase ours(spec, numbers, memory);
-      table->attend_group(ours.view(), ours.query(), ours.output());
+      attend_group(*table, ours.view(), ours.query(), ours.output());
       const std::vector<float> scores = ours.scores();
       const auto best = std::max_element(scores.begin(), scores.end()) - scores.begin();
       EXPECT_GT(scores[static_cast<size_t>(best)], 70.0F);
@@ -196,9 +196,9 @@ TEST(AttendTest, UnwantedOutputsMayBeNullAndChangeNothing) {
     SCOPED_TRACE(target_name(table->target));
     HeapMemory memory;
     const HeadCase whole(spec, numbers, memory);
-    table->attend_group(whole.view(), whole.query(), whole.output());
+    attend_group(*table, whole.view(), whole.query(), whole.output());
     std::vector<float> out(whole.out().size());
-    table->attend_group(whole.view(), whole.query(), {out.data(), nullptr, nullptr});
+    attend_group(*table, whole.view(), whole.query(), {out.data(), nullptr, nullptr});
     EXPECT_EQ(out, whole.out());
   }
 }
@@ -221,7 +221,7 @@ TEST(AttendTest, PositionsAreReadUnderAlibiOnlyAndDefaultToTheSlotNumber) {
       head.positions = at;
       query.slopes = with;
       query.position = 100;
-      table->attend_group(head, query, ours.output());
+      attend_group(*table, head, query, ours.output());
       return ours.out();
     };
     EXPECT_EQ(attend(positions.data(), slopes.data()), attend(nullptr, slopes.data()));
@@ -252,9 +252,12 @@ struct HandCase {
     HeadView head;
     head.head_size = 2;
     head.slots = static_cast<int>(keys.size() / 2);
-    head.keys = reinterpret_cast<const std::byte*>(keys.data());
-    head.values = reinterpret_cast<const std::byte*>(values.data());
-    head.key_stride = head.value_stride = 2 * sizeof(float);
+    const auto rows = [&](const std::vector<float>& numbers) {
+      return RowSegment{RowFormat::f32, reinterpret_cast<const std::byte*>(numbers.data()), 2 * sizeof(float),
+                        head.slots};
+    };
+    head.keys = rows(keys);
+    head.values = rows(values);
     head.positions = positions.empty() ? nullptr : positions.data();
     head.compensation_slots = static_cast<int>(compensation_bias.size());
     head.compensation_keys = compensation_keys.data();
@@ -267,7 +270,7 @@ struct HandCase {
     query.position = position;
     Result result;
     result.scores.resize(static_cast<size_t>(head.entries()));
-    table.attend_group(head, query, {result.out.data(), result.scores.data(), &result.log_sum});
+    attend_group(table, head, query, {result.out.data(), result.scores.data(), &result.log_sum});
     return result;
   }
 };
@@ -327,16 +330,15 @@ TEST(AttendTest, HalvesAreReadAsTheyAreStoredByHand) {
   HeadView head;
   head.head_size = 4;
   head.slots = 1;
-  head.key_format = head.value_format = RowFormat::f16;
-  head.keys = reinterpret_cast<const std::byte*>(keys.data());
-  head.values = reinterpret_cast<const std::byte*>(values.data());
-  head.key_stride = head.value_stride = sizeof(values);
+  head.keys = RowSegment{RowFormat::f16, reinterpret_cast<const std::byte*>(keys.data()), sizeof(keys), 1};
+  head.values =
+      RowSegment{RowFormat::f16, reinterpret_cast<const std::byte*>(values.data()), sizeof(values), 1};
   GroupQuery query;
   query.group = 1;
   query.q = q.data();
   for (const KernelTable* table : available_tables()) {
     std::array<float, 4> out{};
-    table->attend_group(head, query, {out.data(), nullptr, nullptr});
+    attend_group(*table, head, query, {out.data(), nullptr, nullptr});
     EXPECT_EQ(out, (std::array<float, 4>{1.0F, -2.0F, 0.5F, std::ldexp(1.0F, -24)}))
         << target_name(table->target);
   }

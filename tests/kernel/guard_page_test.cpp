@@ -107,7 +107,7 @@ TEST(GuardPageDeathTest, AttentionStaysInsideItsBuffers) {
         for (const CaseSpec& spec : cases()) {
           GuardedMemory memory(side);
           const HeadCase guarded(spec, CaseNumbers(spec, 5), memory);
-          table->attend_group(guarded.view(), guarded.query(), guarded.output());
+          attend_group(*table, guarded.view(), guarded.query(), guarded.output());
         }
       });
     }

@@ -120,10 +120,8 @@ class HeadCase {
   HeadCase(const CaseSpec& spec, const CaseNumbers& numbers, Memory& memory) : spec_(spec) {
     view_.head_size = spec.head_size;
     view_.slots = spec.slots;
-    view_.key_format = spec.keys;
-    view_.value_format = spec.values;
-    view_.keys = rows(numbers.keys, spec.keys, view_.key_stride, memory);
-    view_.values = rows(numbers.values, spec.values, view_.value_stride, memory);
+    view_.keys = rows(numbers.keys, spec.keys, memory);
+    view_.values = rows(numbers.values, spec.values, memory);
     if (spec.alibi) view_.positions = plain(numbers.positions, memory);
     if (spec.compensation_slots > 0) {
       view_.compensation_slots = spec.compensation_slots;
@@ -160,10 +158,10 @@ class HeadCase {
     return address;
   }
 
-  const std::byte* rows(const std::vector<float>& values, RowFormat format, size_t& stride, Memory& memory) {
+  RowSegment rows(const std::vector<float>& values, RowFormat format, Memory& memory) {
     const size_t row_bytes = static_cast<size_t>(spec_.head_size) * element_size(format);
     const size_t gap = spec_.misaligned ? element_size(format) : 0;
-    stride = row_bytes + gap;
+    const size_t stride = row_bytes + gap;
     const auto slots = static_cast<size_t>(spec_.slots);
     // The last row ends with its last element: nothing may be read behind it.
     std::byte* address = memory(slots == 0 ? 0 : slots * stride - gap, gap);
@@ -175,7 +173,7 @@ class HeadCase {
         store_half(row, static_cast<size_t>(spec_.head_size), address + s * stride);
       }
     }
-    return address;
+    return {format, address, stride, spec_.slots};
   }
 
   CaseSpec spec_;
@@ -219,11 +217,7 @@ class HeapMemory {
 /// Every target's table that runs on this processor, the scalar twin among them.
 inline std::vector<const KernelTable*> available_tables() {
   std::vector<const KernelTable*> tables;
-  for (const Target target : available_targets()) {
-    tables.push_back(target == Target::scalar ? &scalar_kernels()
-                     : target == Target::avx2 ? avx2_kernels()
-                                              : avx512_kernels());
-  }
+  for (const Target target : available_targets()) tables.push_back(kernels_of(target));
   return tables;
 }
 

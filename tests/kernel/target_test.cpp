@@ -35,7 +35,7 @@ TEST_F(TargetTest, EveryTargetHasItsOwnKernels) {
   std::set<const void*> functions;
   for (const KernelTable* table : available_tables()) {
     ASSERT_NE(table, nullptr);
-    functions.insert(reinterpret_cast<const void*>(table->attend_group));
+    functions.insert(reinterpret_cast<const void*>(table->attend_piece));
     functions.insert(reinterpret_cast<const void*>(table->softmax_row));
   }
   EXPECT_EQ(functions.size(), 2 * available_targets().size());
@@ -52,7 +52,7 @@ TEST_F(TargetTest, AForcedTargetIsReallyUsed) {
     EXPECT_EQ(&active_kernels(), table);
     HeapMemory memory;
     const HeadCase direct(spec, numbers, memory);
-    table->attend_group(direct.view(), direct.query(), direct.output());
+    attend_group(*table, direct.view(), direct.query(), direct.output());
     const HeadCase active(spec, numbers, memory);
     attend_group(active.view(), active.query(), active.output());
     EXPECT_EQ(active.out(), direct.out());

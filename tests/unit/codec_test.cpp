@@ -10,7 +10,7 @@
 
 #include "models/base/error.hpp"
 #include "models/base/half.hpp"
-#include "policies/codecs/hadamard.hpp"
+#include "policies/kernels/hadamard.hpp"
 #include "policies/codecs/rounding.hpp"
 #include "policies/codecs/row_codec.hpp"
 #include "tests/support/codec_definitions.hpp"

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "policies/codecs/hadamard.hpp"
+#include "policies/kernels/hadamard.hpp"
 #include "tests/support/codec_definitions.hpp"
 #include "tests/support/codec_store.hpp"
 

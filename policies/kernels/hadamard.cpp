@@ -1,4 +1,4 @@
-#include "policies/codecs/hadamard.hpp"
+#include "policies/kernels/hadamard.hpp"
 
 #include <cmath>
 

@@ -1,0 +1,247 @@
+// In intrinsics, since Highway 1.0 has no target with AVX512_BF16.
+#include "policies/kernels/bf16_dots.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <immintrin.h>
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC 12 says so of its own AVX-512 header
+#endif
+
+#define RAZORSCOPE_BF16 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")))
+#define RAZORSCOPE_BF16_INLINE RAZORSCOPE_BF16 __attribute__((always_inline)) inline
+
+namespace razorscope {
+namespace {
+
+constexpr size_t block_slots = 1024;
+// Rows whose values are gone over by each tile in turn: few enough to stay in the first-level cache.
+constexpr size_t run_slots = 16;
+constexpr size_t registers = 16;  // of queries, or of sums
+
+// All loads go through memory in ascending order and nothing is prefetched: measured, the processor's own
+// prefetching then keeps up with its pure read rate, and any order that skips lines and comes back, or
+// prefetch instructions, cost a quarter of it.
+
+template <typename To, typename From>
+RAZORSCOPE_BF16_INLINE To cast(const From& from) {
+  static_assert(sizeof(To) == sizeof(From));
+  To to;
+  std::memcpy(&to, &from, sizeof(to));
+  return to;
+}
+
+RAZORSCOPE_BF16 void round_queries(const float* q, size_t count, uint16_t* rounded) {
+  for (size_t i = 0; i < count; i += 16) {
+    const __m256i half = cast<__m256i>(_mm512_cvtneps_pbh(_mm512_loadu_ps(q + i)));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(rounded + i), half);
+  }
+}
+
+/// Lane i: the sum of the lanes of sums[i].
+RAZORSCOPE_BF16_INLINE __m256 sums_of_lanes(const __m256* sums) {
+  __m256 pairs[4];
+  for (int i = 0; i < 4; ++i) {
+    pairs[i] = _mm256_add_ps(_mm256_unpacklo_ps(sums[2 * i], sums[2 * i + 1]),
+                             _mm256_unpackhi_ps(sums[2 * i], sums[2 * i + 1]));
+  }
+  __m256 fours[2];
+  for (int i = 0; i < 2; ++i) {
+    const __m256d a = _mm256_castps_pd(pairs[2 * i]);
+    const __m256d b = _mm256_castps_pd(pairs[2 * i + 1]);
+    fours[i] =
+        _mm256_add_ps(_mm256_castpd_ps(_mm256_unpacklo_pd(a, b)), _mm256_castpd_ps(_mm256_unpackhi_pd(a, b)));
+  }
+  return _mm256_add_ps(_mm256_permute2f128_ps(fours[0], fours[1], 0x20),
+                       _mm256_permute2f128_ps(fours[0], fours[1], 0x31));
+}
+
+/// Two tokens at a time, with a tile's queries in registers.
+template <size_t Tile, size_t Chunks>
+RAZORSCOPE_BF16_INLINE void tile_scores(const std::byte* keys, size_t stride, size_t count, const uint16_t* q,
+                                        float* scores) {
+  constexpr size_t d = Chunks * 32;
+  __m512bh queries[Tile * Chunks];
+  for (size_t i = 0; i < Tile * Chunks; ++i) {
+    __m512i query = _mm512_loadu_si512(q + i / Chunks * d + i % Chunks * 32);
+    asm("" : "+v"(query));  // else compilers fold its load into every product
+    queries[i] = cast<__m512bh>(query);
+  }
+  for (size_t t = 0; t < count; t += 2) {
+    const std::byte* first = keys + t * stride;
+    const std::byte* rows[2] = {first, t + 1 < count ? first + stride : first};
+    __m512 sums[2 * Tile];
+    for (__m512& sum : sums) sum = _mm512_setzero_ps();
+    for (size_t j = 0; j < 2; ++j) {
+      for (size_t c = 0; c < Chunks; ++c) {
+        const __m512bh k = cast<__m512bh>(_mm512_loadu_si512(rows[j] + 64 * c));
+        for (size_t g = 0; g < Tile; ++g)
+          sums[2 * g + j] = _mm512_dpbf16_ps(sums[2 * g + j], k, queries[g * Chunks + c]);
+      }
+    }
+    __m256 halves[8];
+    for (size_t i = 0; i < 8; ++i) {
+      halves[i] = i < 2 * Tile
+                      ? _mm256_add_ps(_mm512_castps512_ps256(sums[i]), _mm512_extractf32x8_ps(sums[i], 1))
+                      : _mm256_setzero_ps();
+    }
+    alignas(32) float dots[8];
+    _mm256_store_ps(dots, sums_of_lanes(halves));
+    for (size_t g = 0; g < Tile; ++g)
+      std::memcpy(scores + g * block_slots + t, dots + 2 * g, (t + 1 < count ? 2 : 1) * sizeof(float));
+  }
+}
+
+/// Adds a run of rows to a tile's sums. Two tokens' channels are interleaved, since a dot product adds pairs;
+/// so the sums of 32 channels are two registers that hold, in each 128 bits, channels 0..3 and 4..7 of eight.
+/// sums: [Tile, Chunks, 2, 16].
+template <size_t Tile, size_t Chunks>
+RAZORSCOPE_BF16_INLINE void add_run(const std::byte* values, size_t stride, size_t count,
+                                    const uint32_t* weight_pairs, float* interleaved) {
+  __m512 sums[Tile * Chunks * 2];
+  for (size_t i = 0; i < Tile * Chunks * 2; ++i) sums[i] = _mm512_load_ps(interleaved + 16 * i);
+  for (size_t t = 0; t < count; t += 2) {
+    const std::byte* first = values + t * stride;
+    const std::byte* second = t + 1 < count ? first + stride : first;  // its weight is 0
+    __m512bh pairs[2 * Chunks];
+    for (size_t c = 0; c < Chunks; ++c) {
+      const __m512i a = _mm512_loadu_si512(first + 64 * c);
+      const __m512i b = _mm512_loadu_si512(second + 64 * c);
+      pairs[2 * c] = cast<__m512bh>(_mm512_unpacklo_epi16(a, b));
+      pairs[2 * c + 1] = cast<__m512bh>(_mm512_unpackhi_epi16(a, b));
+    }
+    for (size_t g = 0; g < Tile; ++g) {
+      const __m512bh weight =
+          cast<__m512bh>(_mm512_set1_epi32(static_cast<int>(weight_pairs[g * (block_slots / 2) + t / 2])));
+      for (size_t p = 0; p < 2 * Chunks; ++p) {
+        __m512& sum = sums[g * 2 * Chunks + p];
+        sum = _mm512_dpbf16_ps(sum, pairs[p], weight);
+      }
+    }
+  }
+  for (size_t i = 0; i < Tile * Chunks * 2; ++i) _mm512_store_ps(interleaved + 16 * i, sums[i]);
+}
+
+/// out = out·correction + the sums of one query row, in the order of channels.
+template <size_t Chunks>
+RAZORSCOPE_BF16 void add_sums(const float* interleaved, float correction, float* out) {
+  const __m512i lower = _mm512_setr_epi32(0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23);
+  const __m512i upper = _mm512_setr_epi32(8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31);
+  const __m512 factor = _mm512_set1_ps(correction);
+  for (size_t c = 0; c < Chunks; ++c, interleaved += 32, out += 32) {
+    const __m512 even = _mm512_load_ps(interleaved);
+    const __m512 odd = _mm512_load_ps(interleaved + 16);
+    _mm512_storeu_ps(out,
+                     _mm512_fmadd_ps(_mm512_loadu_ps(out), factor, _mm512_permutex2var_ps(even, lower, odd)));
+    _mm512_storeu_ps(out + 16, _mm512_fmadd_ps(_mm512_loadu_ps(out + 16), factor,
+                                               _mm512_permutex2var_ps(even, upper, odd)));
+  }
+}
+
+template <size_t Tile, size_t Chunks>
+RAZORSCOPE_BF16 void scores_of_tile(const std::byte* keys, size_t stride, size_t count, const uint16_t* q,
+                                    float* scores) {
+  tile_scores<Tile, Chunks>(keys, stride, count, q, scores);
+}
+
+template <size_t Tile, size_t Chunks>
+RAZORSCOPE_BF16 void add_tile(const std::byte* values, size_t stride, size_t count,
+                              const uint32_t* weight_pairs, float* interleaved) {
+  add_run<Tile, Chunks>(values, stride, count, weight_pairs, interleaved);
+}
+
+/// f(Tile) for tiles of at most `most` of `rows` rows: f<Tile>(first row).
+template <size_t Most, class Kernel>
+void for_tiles(size_t rows, const Kernel& kernel) {
+  size_t row = 0;
+  for (; row + Most <= rows; row += Most) kernel.template operator()<Most>(row);
+  if constexpr (Most > 3) {
+    if (rows - row == 3) kernel.template operator()<3>(row);
+  }
+  if constexpr (Most > 2) {
+    if (rows - row == 2) kernel.template operator()<2>(row);
+  }
+  if constexpr (Most > 1) {
+    if (rows - row == 1) kernel.template operator()<1>(row);
+  }
+}
+
+template <size_t Chunks>
+void scores_of(const std::byte* keys, size_t stride, size_t count, const uint16_t* q, size_t rows,
+               float* scores) {
+  constexpr size_t d = Chunks * 32;
+  for_tiles<std::min<size_t>(4, registers / Chunks)>(rows, [&]<size_t Tile>(size_t row) {
+    scores_of_tile<Tile, Chunks>(keys, stride, count, q + row * d, scores + row * block_slots);
+  });
+}
+
+RAZORSCOPE_BF16 void round_weights(const float* weights, size_t count, uint32_t* pairs) {
+  for (size_t t = 0; t < count; t += 16) {
+    const __m256i rounded = cast<__m256i>(_mm512_cvtneps_pbh(_mm512_loadu_ps(weights + t)));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(pairs + t / 2), rounded);
+  }
+}
+
+template <size_t Chunks>
+void add_values(const std::byte* values, size_t stride, size_t count, const float* weights,
+                const float* correction, size_t rows, float* out) {
+  constexpr size_t d = Chunks * 32;
+  constexpr size_t most = std::clamp<size_t>(registers / (2 * Chunks), 1, 4);
+  constexpr size_t group = 16;  // rows whose rounded weights are kept at a time
+  for (size_t begin = 0; begin < rows; begin += group) {
+    const size_t end = std::min(begin + group, rows);
+    alignas(64) uint32_t pairs[group * block_slots / 2];
+    for (size_t g = begin; g < end; ++g)
+      round_weights(weights + g * block_slots, count, pairs + (g - begin) * block_slots / 2);
+    alignas(64) float sums[group * d] = {};
+    for (size_t t = 0; t < count; t += run_slots) {
+      for_tiles<most>(end - begin, [&]<size_t Tile>(size_t row) {
+        add_tile<Tile, Chunks>(values + t * stride, stride, std::min(run_slots, count - t),
+                               pairs + row * block_slots / 2 + t / 2, sums + row * d);
+      });
+    }
+    for (size_t g = begin; g < end; ++g) add_sums<Chunks>(sums + (g - begin) * d, correction[g], out + g * d);
+  }
+}
+
+void scores(const std::byte* keys, size_t stride, size_t count, size_t d, const uint16_t* q, size_t rows,
+            float* out) {
+  switch (d) {
+    case 64:
+      return scores_of<2>(keys, stride, count, q, rows, out);
+    case 96:
+      return scores_of<3>(keys, stride, count, q, rows, out);
+    case 128:
+      return scores_of<4>(keys, stride, count, q, rows, out);
+    default:
+      return scores_of<8>(keys, stride, count, q, rows, out);
+  }
+}
+
+void add(const std::byte* values, size_t stride, size_t count, size_t d, const float* weights,
+         const float* correction, size_t rows, float* out) {
+  switch (d) {
+    case 64:
+      return add_values<2>(values, stride, count, weights, correction, rows, out);
+    case 96:
+      return add_values<3>(values, stride, count, weights, correction, rows, out);
+    case 128:
+      return add_values<4>(values, stride, count, weights, correction, rows, out);
+    default:
+      return add_values<8>(values, stride, count, weights, correction, rows, out);
+  }
+}
+
+}  // namespace
+
+bool bf16_dots_know(size_t d) { return d == 64 || d == 96 || d == 128 || d == 256; }
+
+bool has_avx512_bf16() { return __builtin_cpu_supports("avx512bf16") != 0; }
+
+const Bf16Dots& avx512_bf16_dots() {
+  static const Bf16Dots dots = {round_queries, scores, add};
+  return dots;
+}
+
+}  // namespace razorscope

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace razorscope {
+
+/// Whether this processor has the dot products of AVX512_BF16.
+bool has_avx512_bf16();
+
+/// Kernels over rows of bf16 with AVX512_BF16's dot products. Queries and weights are rounded to bf16 (2^-9),
+/// as GPU kernels do; products are exact and sums f32. Blocks of at most 1024 slots; rows of scores and
+/// weights lie 1024 apart.
+struct Bf16Dots {
+  void (*round_queries)(const float* q, size_t count, uint16_t* rounded);
+  /// scores[g][t] = q[g]·k_t.
+  void (*scores)(const std::byte* keys, size_t stride, size_t count, size_t d, const uint16_t* q, size_t rows,
+                 float* scores);
+  /// out[g] = out[g]·correction[g] + Σ_t weights[g][t]·v_t, weights rounded to bf16 (zeros from `count` to a
+  /// multiple of 16).
+  void (*add)(const std::byte* values, size_t stride, size_t count, size_t d, const float* weights,
+              const float* correction, size_t rows, float* out);
+};
+
+/// Whether there are kernels for a head size: 64, 96, 128, 256.
+bool bf16_dots_know(size_t d);
+
+/// Only where has_avx512_bf16().
+const Bf16Dots& avx512_bf16_dots();
+
+}  // namespace razorscope
