@@ -9,7 +9,6 @@
 
 #include "models/base/error.hpp"
 #include "models/base/parallel.hpp"
-#include "models/language/linear.hpp"
 
 namespace razorscope {
 namespace {
@@ -38,32 +37,10 @@ void check_batch(const Shape& shape, std::span<const SequenceInput> batch) {
   }
 }
 
-/// up: [rows, 2·width], gate first; out: [rows, width] = silu(gate) · value.
-void swiglu(const Matrix& up, Matrix& out) {
-#pragma omp parallel for schedule(static)
-  for (size_t r = 0; r < out.rows; ++r) {
-    const float* gate = up.row(r);
-    const float* value = gate + out.columns;
-    float* y = out.row(r);
-    for (size_t i = 0; i < out.columns; ++i) y[i] = gate[i] / (1.0F + std::exp(-gate[i])) * value[i];
-  }
-}
-
-/// The exact form, with the error function (Hendrycks and Gimpel 2016). up and out: [rows, width].
-void gelu(const Matrix& up, Matrix& out) {
-  constexpr float inverse_sqrt_2 = 0.70710678F;
-#pragma omp parallel for schedule(static)
-  for (size_t r = 0; r < out.rows; ++r) {
-    const float* x = up.row(r);
-    float* y = out.row(r);
-    for (size_t i = 0; i < out.columns; ++i) y[i] = 0.5F * x[i] * (1.0F + std::erf(x[i] * inverse_sqrt_2));
-  }
-}
-
 }  // namespace
 
-Transformer::Transformer(Shape shape, Weights weights)
-    : shape_(std::move(shape)), weights_(std::move(weights)) {
+Transformer::Transformer(Shape shape, Weights weights, Compute compute)
+    : shape_(std::move(shape)), weights_(std::move(weights)), compute_(compute) {
   if (shape_.position == PositionScheme::rope) rope_.emplace(shape_.rope, shape_.head_size);
 }
 
@@ -75,7 +52,7 @@ void Transformer::forward(std::span<const SequenceInput> batch) const {
   Matrix normal(rows, hidden);
   Matrix qkv(rows, static_cast<size_t>(shape_.query_width() + 2 * shape_.kv_width()));
   Matrix attention(rows, static_cast<size_t>(shape_.query_width()));
-  Matrix up(rows, weights_.layers.front().up.rows);
+  Matrix gate(shape_.mlp == MlpKind::swiglu ? rows : 0, static_cast<size_t>(shape_.feed_forward));
   Matrix active(rows, static_cast<size_t>(shape_.feed_forward));
 
   size_t row = 0;
@@ -87,11 +64,11 @@ void Transformer::forward(std::span<const SequenceInput> batch) const {
   for (int i = 0; i < shape_.layers; ++i) {
     const LayerWeights& layer = weights_.layers[static_cast<size_t>(i)];
     normalise(x, layer.attention_norm, normal);
-    multiply(normal.data(), rows, layer.qkv, qkv.data());
+    layer.qkv.multiply(normal.data(), rows, qkv.data());
     attend(i, batch, qkv, attention);
-    multiply_add(attention.data(), rows, layer.attention_out, x.data());
+    layer.attention_out.multiply(attention.data(), rows, x.data(), Epilogue::add);
     normalise(x, layer.mlp_norm, normal);
-    feed_forward(layer, normal, up, active, x);
+    feed_forward(layer, normal, gate, active, x);
   }
   emit_logits(batch, x);
 }
@@ -162,19 +139,18 @@ void Transformer::attend(int layer, std::span<const SequenceInput> batch, Matrix
   }
 }
 
-void Transformer::feed_forward(const LayerWeights& layer, const Matrix& x, Matrix& up, Matrix& active,
+void Transformer::feed_forward(const LayerWeights& layer, const Matrix& x, Matrix& gate, Matrix& active,
                                Matrix& residual) const {
-  multiply(x.data(), x.rows, layer.up, up.data());
   if (shape_.mlp == MlpKind::swiglu) {
-    swiglu(up, active);
+    layer.gate.multiply(x.data(), x.rows, gate.data(), Epilogue::silu);
+    layer.up.multiply(x.data(), x.rows, active.data(), Epilogue::times, gate.data());
   } else {
-    gelu(up, active);
+    layer.up.multiply(x.data(), x.rows, active.data(), Epilogue::gelu);
   }
-  multiply_add(active.data(), x.rows, layer.down, residual.data());
+  layer.down.multiply(active.data(), x.rows, residual.data(), Epilogue::add);
 }
 
 void Transformer::emit_logits(std::span<const SequenceInput> batch, const Matrix& x) const {
-  const Matrix& head = weights_.head();
   size_t row = 0;
   for (const SequenceInput& sequence : batch) {
     const size_t tokens = sequence.tokens.size();
@@ -186,8 +162,8 @@ void Transformer::emit_logits(std::span<const SequenceInput> batch, const Matrix
         std::memcpy(part.data(), x.row(row + t), rows * x.columns * sizeof(float));
         Matrix normal(rows, x.columns);
         normalise(part, weights_.output_norm, normal);
-        Matrix logits(rows, head.rows);
-        multiply(normal.data(), rows, head, logits.data());
+        Matrix logits(rows, weights_.head.rows());
+        weights_.head.multiply(normal.data(), rows, logits.data());
         sequence.observer->logits(sequence.first_position + static_cast<int>(t), static_cast<int>(rows),
                                   logits.data());
       }

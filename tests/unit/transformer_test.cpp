@@ -752,8 +752,6 @@ TEST(LinearTest, MultipliesAsThePlainSumsDo) {
                 tight.begin() + static_cast<ptrdiff_t>(i * k));
   std::vector<float> y(m * n, 99.0F);
   multiply(tight.data(), m, b, y.data());
-  std::vector<float> sum(m * n, 2.0F);
-  multiply_add(tight.data(), m, b, sum.data());
   for (size_t i = 0; i < m; ++i) {
     for (size_t j = 0; j < n; ++j) {
       double dot = 0.0;
