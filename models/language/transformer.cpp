@@ -37,6 +37,28 @@ void check_batch(const Shape& shape, std::span<const SequenceInput> batch) {
   }
 }
 
+/// A row of the batch whose logits are wanted.
+struct LogitRow {
+  const SequenceInput* sequence = nullptr;
+  size_t row = 0;  // of the batch
+  int position = 0;
+};
+
+std::vector<LogitRow> wanted_logits(std::span<const SequenceInput> batch) {
+  std::vector<LogitRow> wanted;
+  size_t first_row = 0;
+  for (const SequenceInput& sequence : batch) {
+    const size_t tokens = sequence.tokens.size();
+    size_t t = tokens;
+    if (sequence.logits == LogitsWanted::all) t = 0;
+    if (sequence.logits == LogitsWanted::last && tokens > 0) t = tokens - 1;
+    for (; t < tokens; ++t)
+      wanted.push_back({&sequence, first_row + t, sequence.first_position + static_cast<int>(t)});
+    first_row += tokens;
+  }
+  return wanted;
+}
+
 }  // namespace
 
 Transformer::Transformer(Shape shape, Weights weights, Compute compute)
@@ -151,24 +173,24 @@ void Transformer::feed_forward(const LayerWeights& layer, const Matrix& x, Matri
 }
 
 void Transformer::emit_logits(std::span<const SequenceInput> batch, const Matrix& x) const {
-  size_t row = 0;
-  for (const SequenceInput& sequence : batch) {
-    const size_t tokens = sequence.tokens.size();
-    if (sequence.logits != LogitsWanted::none && tokens > 0) {
-      const size_t skipped = sequence.logits == LogitsWanted::last ? tokens - 1 : 0;
-      for (size_t t = skipped; t < tokens; t += logits_rows_at_a_time) {
-        const size_t rows = std::min(logits_rows_at_a_time, tokens - t);
-        Matrix part(rows, x.columns);
-        std::memcpy(part.data(), x.row(row + t), rows * x.columns * sizeof(float));
-        Matrix normal(rows, x.columns);
-        normalise(part, weights_.output_norm, normal);
-        Matrix logits(rows, weights_.head.rows());
-        weights_.head.multiply(normal.data(), rows, logits.data());
-        sequence.observer->logits(sequence.first_position + static_cast<int>(t), static_cast<int>(rows),
-                                  logits.data());
-      }
+  const std::vector<LogitRow> wanted = wanted_logits(batch);
+  for (size_t first = 0; first < wanted.size(); first += logits_rows_at_a_time) {
+    const std::span<const LogitRow> part =
+        std::span(wanted).subspan(first, std::min(logits_rows_at_a_time, wanted.size() - first));
+    Matrix residual(part.size(), x.columns);
+    for (size_t i = 0; i < part.size(); ++i)
+      std::memcpy(residual.row(i), x.row(part[i].row), x.columns * sizeof(float));
+    Matrix normal(part.size(), x.columns);
+    normalise(residual, weights_.output_norm, normal);
+    Matrix logits(part.size(), weights_.head.rows());
+    weights_.head.multiply(normal.data(), part.size(), logits.data());
+    for (size_t begin = 0; begin < part.size();) {
+      size_t end = begin + 1;
+      while (end < part.size() && part[end].sequence == part[begin].sequence) ++end;
+      part[begin].sequence->observer->logits(part[begin].position, static_cast<int>(end - begin),
+                                             logits.row(begin));
+      begin = end;
     }
-    row += tokens;
   }
 }
 
