@@ -707,7 +707,7 @@ class BenchTest(CommandLineTest):
         self.assertEqual(row["aim"]["met"], row["ratio"] >= row["aim"]["at_least"])
 
     def test_decode(self):
-        one, many = self.rows("decode", "--prefix", 60, "--batch", 3, "--policies", "full;window:recent=20", "--equal-bytes", "1",
+        one, many = self.rows("decode", "--prefix", 60, "--batch", 3, "--policies", "window;h2o",
                               rate="gb_per_s")
         self.assertEqual((one["policies"], many["policies"]), (1, 3))
         self.assertAlmostEqual(many["times_one"], many["seconds_median"] / one["seconds_median"], places=9)

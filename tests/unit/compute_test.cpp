@@ -47,6 +47,7 @@ class ComputeTest : public ::testing::TestWithParam<const char*> {
     testing::RandomModelOptions options;
     options.architecture = GetParam();
     if (options.architecture == "mpt") options.kv_heads = options.query_heads;
+    options.untied_output = options.architecture == "mpt";
     return testing::write_random_model(path, options);
   }
 
