@@ -20,7 +20,7 @@ namespace {
 
 struct Options {
   CommonOptions common;
-  std::string model;
+  ModelChoice model;
   std::vector<std::string> texts;
   int prefix = 0;
   int steps = 0;
@@ -141,7 +141,7 @@ void announce(const Transformer& transformer, const ModelFile& model, const Eval
                                             (1.0 + static_cast<double>(request.policies.size())));
   fmt::print(stderr, "eval: {} policies, {} texts, about {} of memory beside the weights, about {:.0f} s\n",
              request.policies.size(), request.texts.size(), format_bytes(memory),
-             assumed_seconds(model, rows));
+             assumed_seconds(model, transformer.compute(), rows));
 }
 
 void run(const Options& options) {
@@ -156,9 +156,9 @@ void run(const Options& options) {
     if (std::find(requested.begin(), requested.end(), *against) == requested.end())
       throw InputError("--against", fmt::format("{} is not among --policies", against->name()));
   }
-  const ModelFile model(find_model(options.model));
+  const ModelFile model(find_model(options.model.name));
   EvalRecord shared;
-  describe_command(shared, options.common.seed);
+  describe_command(shared, options.common.seed, options.model.compute);
   shared.model = {model.shape(), model.sha256()};
   shared.prefix = options.prefix;
   shared.steps = options.steps;
@@ -169,7 +169,7 @@ void run(const Options& options) {
     request.texts.push_back(loaded.ids);
     shared.texts.push_back(describe_text(text, loaded.text));
   }
-  const Transformer transformer = model.load();
+  const Transformer transformer = model.load(options.model.compute);
   const std::unique_ptr<Progress> progress = terminal_progress();
   const PolicyKnowledge knowledge(model, transformer, requested, *progress);
   request.knowledge = knowledge.view();
@@ -207,7 +207,7 @@ void add_eval(CLI::App& app) {
       "razorscope eval --model smollm2-135m --text experiments/texts/harbour.txt --prefix 1536 --steps 256 "
       "--policies "
       "\"full;window:recent=508;razor:recent=252\"");
-  command->add_option("--model", options->model, "GGUF file, or smollm2-135m or tiny-alibi")->required();
+  add_model_options(*command, options->model);
   command->add_option("--text", options->texts, "UTF-8 text file; several are evaluated together")
       ->required();
   command->add_option("--prefix", options->prefix, "tokens that are computed exactly, then compressed")

@@ -22,7 +22,7 @@ namespace {
 struct Options {
   CommonOptions common;
   ExplainRequest request;
-  std::string model;
+  ModelChoice model;
   std::string text_file;
   PolicyOptions policies;
   std::string db;
@@ -117,10 +117,10 @@ void run(Options& options) {
   check_utf8("--positive", options.request.positive);
   check_utf8("--negative", options.request.negative);
   if (!options.picture.empty()) check_folder("--picture", options.picture);
-  const ModelFile model(find_model(options.model));
+  const ModelFile model(find_model(options.model.name));
   check_filter(options.filter, model.shape());
   const Tokenizer tokenizer = model.tokenizer();
-  const Transformer transformer = model.load();
+  const Transformer transformer = model.load(options.model.compute);
   const std::unique_ptr<Progress> progress = terminal_progress();
   const PolicyKnowledge knowledge(model, transformer, requested, *progress);
   std::optional<std::vector<PlannedPolicy>> planned;  // for the text as it is, which is read first
@@ -136,7 +136,7 @@ void run(Options& options) {
   const auto tokens = static_cast<int>(explanation.pieces.size());
   const size_t full_bytes = full_f16_bytes(knowledge.context(tokens));
   ExplainRecord shared;
-  describe_command(shared, options.common.seed);
+  describe_command(shared, options.common.seed, options.model.compute);
   shared.model = {model.shape(), model.sha256()};
   shared.text = describe_text(options.text_file, options.request.text);
   Store store = Store::open_for_writing(results_database(options.db));
@@ -164,7 +164,7 @@ void add_explain(CLI::App& app) {
       "razorscope explain --model smollm2-135m --text experiments/texts/review.txt \\\n"
       "    --verdict \"the ending is a disappointment\" --equal-bytes 0.3 --policies "
       "\"window;h2o;razor;occam+q8_0\"");
-  command->add_option("--model", options->model, "GGUF file, or smollm2-135m or tiny-alibi")->required();
+  add_model_options(*command, options->model);
   CLI::Option* file = command->add_option("--text", options->text_file, "UTF-8 text file");
   command->add_option("--string", options->request.text, "the text itself")->excludes(file);
   command->add_option(

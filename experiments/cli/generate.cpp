@@ -19,7 +19,7 @@ namespace {
 struct Options {
   CommonOptions common;
   GenerationSettings settings;
-  std::string model;
+  ModelChoice model;
   std::string prompt;
   std::string text_file;
   std::string policy = "full";
@@ -41,10 +41,10 @@ std::vector<int32_t> prompt_ids(const Options& options, const Tokenizer& tokeniz
 void run(Options& options) {
   options.settings.seed = options.common.seed;
   const std::vector<Policy> policies = {Policy::parse(options.policy)};
-  const ModelFile model(find_model(options.model));
+  const ModelFile model(find_model(options.model.name));
   const Tokenizer tokenizer = model.tokenizer();
   const std::vector<int32_t> ids = prompt_ids(options, tokenizer, model.shape());
-  const Transformer transformer = model.load();
+  const Transformer transformer = model.load(options.model.compute);
   const std::unique_ptr<Progress> progress = terminal_progress();
   const PolicyKnowledge knowledge(model, transformer, policies, *progress);
   CompressedContext context(transformer, std::span(ids).first(ids.size() - 1), policies, knowledge.view(), 0,
@@ -89,7 +89,7 @@ void add_generate(CLI::App& app) {
       app, "generate", "the model continues a prompt under a policy: the quickest way to feel one",
       "razorscope generate --model smollm2-135m --prompt \"The capital of France is\" --tokens 40 "
       "--policy \"window:recent=128\"");
-  command->add_option("--model", options->model, "GGUF file, or smollm2-135m or tiny-alibi")->required();
+  add_model_options(*command, options->model);
   CLI::Option* prompt = command->add_option("--prompt", options->prompt, "the text to continue");
   command->add_option("--text", options->text_file, "the same from a UTF-8 file")->excludes(prompt);
   command->add_option("--tokens", options->settings.tokens, "tokens to generate at most")

@@ -22,7 +22,7 @@ namespace {
 struct Options {
   CommonOptions common;
   std::string db;
-  std::string model;
+  ModelChoice model;
   std::string seeds = "1,2,3,4,5";
   std::string blocks = "50,100,200,400";
   std::vector<std::string> texts;
@@ -93,7 +93,7 @@ class HeadStudy {
     }
     record.scores = probe.scores;
     record.model = {model_.shape(), model_.sha256()};
-    record.provenance = current_provenance();
+    record.provenance = current_provenance(transformer_.compute());
     store.add_probe(record);
     for (size_t i = 0; i < choices.size(); ++i)
       probe.heads[i] = choose_retrieval_heads(probe.scores, usual_parameters(choices[i]));
@@ -203,8 +203,8 @@ void print_text(const nlohmann::json& study, const Shape& shape) {
 
 void run(const Options& options) {
   parse_policies(options.policies);  // a wrong name is an error before the model runs
-  const ModelFile model(find_model(options.model));
-  const Transformer transformer = model.load();
+  const ModelFile model(find_model(options.model.name));
+  const Transformer transformer = model.load(options.model.compute);
   Store store = Store::open_for_writing(results_database(options.db));
   const std::vector<StudiedProbe> probes = HeadStudy(options, model, transformer).run(store);
   const nlohmann::json study = document(probes, ratios(options, model.shape(), probes.front().scores));
@@ -225,7 +225,7 @@ void add_heads(CLI::App& app) {
                                   "and what a policy saves per length",
                                   "razorscope heads --model smollm2-135m --text "
                                   "experiments/texts/harbour.txt --policies \"razor;razor:recent=252\"");
-  command->add_option("--model", options->model, "GGUF file, or smollm2-135m or tiny-alibi")->required();
+  add_model_options(*command, options->model);
   command->add_option("--seeds", options->seeds, "seeds of random blocks of 200 tokens")
       ->capture_default_str();
   command->add_option("--blocks", options->blocks, "lengths of random blocks, seed 1")->capture_default_str();

@@ -55,7 +55,7 @@ void run(const Options& options) {
                 {"parameters", parameters},
                 {"tensor_types", types},
                 {"file_bytes", model.gguf().bytes().size()},
-                {"weight_bytes_f32", model.weight_bytes()},
+                {"weight_bytes_f32", model.weights() * sizeof(float)},
                 {"kv_bytes_per_token_and_layer_f16", kv_layer},
                 {"kv_bytes_per_token_f16", shape.kv_bytes_per_token(16.0)}});
     return;
@@ -75,7 +75,10 @@ void run(const Options& options) {
   line("hidden, feed-forward", fmt::format("{}, {}", shape.hidden, shape.feed_forward));
   line("vocabulary, context", fmt::format("{}, {}", shape.vocabulary, shape.context));
   line("positions", position_text(shape));
-  line("weights in memory", format_bytes(static_cast<double>(model.weight_bytes())) + " as f32");
+  line("weights in memory",
+       fmt::format("{} with --compute f32, {} with bf16",
+                   format_bytes(static_cast<double>(model.weight_bytes(Compute::f32))),
+                   format_bytes(static_cast<double>(model.weight_bytes(Compute::bf16)))));
   line("KV cache in f16", fmt::format("{} a token and layer, {} a token, {} at the whole context",
                                       format_bytes(kv_layer), format_bytes(shape.kv_bytes_per_token(16.0)),
                                       format_bytes(shape.kv_bytes_per_token(16.0) * shape.context)));

@@ -16,7 +16,7 @@ namespace {
 
 struct Options {
   CommonOptions common;
-  std::string model;
+  ModelChoice model;
   TokenSource source;
   int tokens = 0;
   int top = 8;
@@ -111,7 +111,7 @@ void print_result(const Options& options, const ModelFile& model, const LogitsRe
 }
 
 void run(const Options& options) {
-  const ModelFile model(find_model(options.model));
+  const ModelFile model(find_model(options.model.name));
   const LoadedTokens loaded = load_tokens(options.source, model, options.tokens);
   if (loaded.ids.size() < 2)
     throw InputError("--tokens", "at least 2 tokens are needed: each predicts the next");
@@ -123,7 +123,7 @@ void run(const Options& options) {
                                            loaded.ids.size() - 1));
     }
   }
-  const Transformer transformer = model.load();
+  const Transformer transformer = model.load(options.model.compute);
   const std::unique_ptr<Progress> progress = terminal_progress();
   ExactMemory memory(model.shape(), static_cast<int>(loaded.ids.size()));
   LogitsReader reader(loaded.ids, model.shape().vocabulary, options.top, at);
@@ -144,7 +144,7 @@ void add_logits(CLI::App& app) {
       app, "logits", "mean NLL and perplexity of a text, and the best next tokens at chosen positions",
       "razorscope logits --model smollm2-135m --text experiments/texts/harbour.txt --tokens 512 --at "
       "100,500");
-  command->add_option("--model", options->model, "GGUF file, or smollm2-135m or tiny-alibi")->required();
+  add_model_options(*command, options->model);
   add_token_source(*command, options->source);
   command->add_option("--tokens", options->tokens, "how many tokens, BOS included; default: the whole text")
       ->check(CLI::PositiveNumber);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "models/base/progress.hpp"
+#include "models/language/compute.hpp"
 #include "models/language/model_file.hpp"
 
 namespace razorscope::cli {
@@ -30,6 +31,14 @@ void apply_common_options(const CommonOptions& options);
 /// Adds a subcommand with a help text that ends in an example.
 CLI::App* add_command(CLI::App& app, const std::string& name, const std::string& description,
                       const std::string& example);
+
+/// The model of a command that runs one, and the arithmetic of its products.
+struct ModelChoice {
+  std::string name;
+  Compute compute = Compute::f32;
+};
+/// Adds --model, required where there is no default, and --compute.
+void add_model_options(CLI::App& command, ModelChoice& choice);
 
 /// Where a command's tokens come from: a text file with the model's BOS before it, or a file of ids as they
 /// are.
@@ -66,8 +75,9 @@ std::filesystem::path results_database(const std::string& db);
 std::string command_line();
 
 /// Seconds that a model's matrix products take over so many rows, loading included, at 1e11 operations a
-/// second (two cores with AVX-512): for a word before the run, progress shows the real rate.
-double assumed_seconds(const ModelFile& model, double rows);
+/// second (two cores with AVX-512), twice that in bf16: for a word before the run, progress shows the real
+/// rate.
+double assumed_seconds(const ModelFile& model, Compute compute, double rows);
 
 /// Prints one JSON document and a newline on stdout.
 void print_json(const nlohmann::json& document);

@@ -17,7 +17,7 @@ namespace {
 struct Options {
   CommonOptions common;
   std::string db;
-  std::string model;
+  ModelChoice model;
   std::string ids_file;
   std::string source = "vocabulary";
   std::string variant = "sum-prior";
@@ -49,7 +49,8 @@ ProbeRecord measure(const Options& options, const ModelFile& model, bool block_g
   }
   const std::unique_ptr<Progress> progress = terminal_progress();
   ProbeRecord record;
-  record.scores = run_probe(model.load(), block, options.repeats, bos, variant, *progress);
+  record.scores =
+      run_probe(model.load(options.model.compute), block, options.repeats, bos, variant, *progress);
   if (options.ids_file.empty()) {
     record.scores.seed = options.common.seed;
     record.scores.token_source = options.source;
@@ -57,7 +58,7 @@ ProbeRecord measure(const Options& options, const ModelFile& model, bool block_g
     record.block = block;
   }
   record.model = {model.shape(), model.sha256()};
-  record.provenance = current_provenance();
+  record.provenance = current_provenance(options.model.compute);
   return record;
 }
 
@@ -107,7 +108,7 @@ void print_result(const Options& options, const HeadScores& scores) {
 
 void run(const Options& options, bool block_given) {
   head_choice(options.choose);  // a wrong name is an error before the model runs
-  const ProbeRecord record = measure(options, ModelFile(find_model(options.model)), block_given);
+  const ProbeRecord record = measure(options, ModelFile(find_model(options.model.name)), block_given);
   const std::filesystem::path db = results_database(options.db);
   Store::open_for_writing(db).add_probe(record);
   print_result(options, record.scores);
@@ -121,7 +122,7 @@ void add_probe(CLI::App& app) {
   CLI::App* command =
       add_command(app, "probe", "echo and induction score of every head, and the retrieval heads",
                   "razorscope probe --model smollm2-135m --block 200 --repeats 4");
-  command->add_option("--model", options->model, "GGUF file, or smollm2-135m or tiny-alibi")->required();
+  add_model_options(*command, options->model);
   CLI::Option* block =
       command
           ->add_option("--block", options->block,

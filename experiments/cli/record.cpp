@@ -16,7 +16,7 @@ namespace {
 
 struct Options {
   CommonOptions common;
-  std::string model;
+  ModelChoice model;
   TokenSource source;
   int tokens = 0;
   std::string out;
@@ -64,14 +64,14 @@ void announce(const Options& options, const ModelFile& model, size_t tokens, Tra
   const auto rows = std::min<size_t>(tokens, prefill_chunk);
   const size_t activations = rows * sizeof(float) *
                              static_cast<size_t>(3 * shape.hidden + 2 * shape.query_width() +
-                                                 2 * shape.kv_width() + 3 * shape.feed_forward);
+                                                 2 * shape.kv_width() + 2 * shape.feed_forward);
   const auto cache = static_cast<size_t>(shape.kv_bytes_per_token(32.0)) * tokens;
-  const size_t memory = model.weight_bytes() + cache + activations;
+  const size_t memory = model.weight_bytes(options.model.compute) + cache + activations;
   refuse_beyond_memory("record", "weights, cache and activations", memory);
   const auto file = static_cast<double>(TraceRecorder::file_bytes(shape, tokens, dtype));
   fmt::print(stderr, "record: {} tokens of {}, about {} of memory, a trace of {}, about {:.0f} s\n", tokens,
              shape.name, format_bytes(static_cast<double>(memory)), format_bytes(file),
-             assumed_seconds(model, static_cast<double>(tokens)));
+             assumed_seconds(model, options.model.compute, static_cast<double>(tokens)));
   std::error_code unknown;
   const std::filesystem::file_status target = std::filesystem::status(options.out, unknown);
   if (options.out.empty() || (std::filesystem::exists(target) && !std::filesystem::is_regular_file(target))) {
@@ -90,10 +90,10 @@ void announce(const Options& options, const ModelFile& model, size_t tokens, Tra
 
 void run(const Options& options) {
   const TraceDtype dtype = trace_dtype(options.dtype);
-  const ModelFile model(find_model(options.model));
+  const ModelFile model(find_model(options.model.name));
   const LoadedTokens loaded = load_tokens(options.source, model, options.tokens);
   announce(options, model, loaded.ids.size(), dtype);
-  const Transformer transformer = model.load();
+  const Transformer transformer = model.load(options.model.compute);
   const std::unique_ptr<Progress> progress = terminal_progress();
   TraceOrigin origin = describe(options, model, loaded);
   if (!options.no_probe) origin.probe = run_default_probe(transformer, model.tokenizer(), *progress);
@@ -127,7 +127,7 @@ void add_record(CLI::App& app) {
       add_command(app, "record", "a trace: Q, K and V of every layer and head, from one exact forward pass",
                   "razorscope record --model smollm2-135m --text experiments/texts/harbour.txt --tokens 1600 "
                   "--out trace.safetensors");
-  command->add_option("--model", options->model, "GGUF file, or smollm2-135m or tiny-alibi")->required();
+  add_model_options(*command, options->model);
   add_token_source(*command, options->source);
   command->add_option("--tokens", options->tokens, "how many tokens, BOS included; default: the whole text")
       ->check(CLI::PositiveNumber);

@@ -113,7 +113,7 @@ void run(const Options& options) {
   ReplayRecord shared = describe_trace(trace);
   shared.prefix = request.prefix;
   shared.steps = request.steps;
-  describe_command(shared, options.common.seed);
+  describe_command(shared, options.common.seed, Compute::f32);
   const TraceBounds bounds(trace, request.prefix);
   const SelectionContext context = selection_context(trace, request.prefix, bounds);
   const size_t full_bytes = full_f16_bytes(context);

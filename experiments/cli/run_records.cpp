@@ -7,11 +7,11 @@
 
 namespace razorscope::cli {
 
-void describe_command(RunRecord& record, uint64_t seed) {
+void describe_command(RunRecord& record, uint64_t seed, Compute compute) {
   record.seed = seed;
   record.command_line = command_line();
   record.started_utc = utc_now();
-  record.provenance = current_provenance();
+  record.provenance = current_provenance(compute);
 }
 
 void describe_policy(RunRecord& record, const PlannedPolicy& plan, std::optional<size_t> full_f16_bytes) {

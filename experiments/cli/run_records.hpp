@@ -14,7 +14,7 @@
 namespace razorscope::cli {
 
 /// Fills in what all runs of one command share but their model: seed, command line, start, provenance.
-void describe_command(RunRecord& record, uint64_t seed);
+void describe_command(RunRecord& record, uint64_t seed, Compute compute);
 
 /// Fills in what a planned policy is compared under. full_f16_bytes: after the same prefix, where known.
 void describe_policy(RunRecord& record, const PlannedPolicy& plan, std::optional<size_t> full_f16_bytes);

@@ -21,7 +21,7 @@ namespace {
 struct Options {
   CommonOptions common;
   TaskSettings settings;
-  std::string model;
+  ModelChoice model;
   std::string text;
   std::string lengths = "1536";
   PolicyOptions policies;
@@ -140,10 +140,10 @@ void run(Options& options) {
   options.settings.lengths = parse_integer_list("--lengths", options.lengths);
   options.settings.seed = options.common.seed;
   const std::vector<Policy> requested = parse_policies(options.policies);
-  const ModelFile model(find_model(options.model));
+  const ModelFile model(find_model(options.model.name));
   const std::string haystack = read_utf8_file(options.text);
   const Tokenizer tokenizer = model.tokenizer();
-  const Transformer transformer = model.load();
+  const Transformer transformer = model.load(options.model.compute);
   const std::unique_ptr<Progress> progress = terminal_progress();
   const PolicyKnowledge knowledge(model, transformer, requested, *progress);
   const std::vector<PlannedPolicy> planned = plan_for_all_lengths(options, requested, knowledge);
@@ -151,7 +151,7 @@ void run(Options& options) {
   TaskInputs inputs{tokenizer, haystack, {}, [&](int tokens) { return sized(tokens); }, knowledge.view()};
   for (const PlannedPolicy& plan : planned) inputs.requested.push_back(plan.requested);
   TaskRecord shared;
-  describe_command(shared, options.common.seed);
+  describe_command(shared, options.common.seed, options.model.compute);
   shared.model = {model.shape(), model.sha256()};
   shared.settings = options.settings;
   shared.haystack = describe_text(options.text, haystack);
@@ -179,7 +179,7 @@ CLI::App* add_one(CLI::App& tasks, const std::shared_ptr<Options>& options, cons
                                               "/usr/share/common-licenses/GPL-3 --lengths 768,1536 "
                                               "--equal-bytes 0.3,0.1 --policies \"h2o;razor;occam+q8_0\"",
                                               task));
-  command->add_option("--model", options->model, "GGUF file, or smollm2-135m or tiny-alibi")->required();
+  add_model_options(*command, options->model);
   command->add_option("--text", options->text, "UTF-8 text file that the facts are hidden in")->required();
   command->add_option("--lengths", options->lengths, "tokens of the contexts, facts included: 768,1536")
       ->capture_default_str();

@@ -38,13 +38,13 @@ std::string os_name() {
 
 }  // namespace
 
-Provenance current_provenance() {
+Provenance current_provenance(Compute compute) {
   Provenance provenance;
   provenance.program_version = RAZORSCOPE_VERSION;
   provenance.commit = razorscope_commit;
   provenance.cpu = cpu_name();
   provenance.target = target_name(active_target());
-  provenance.compute = "f32";
+  provenance.compute = compute_name(compute);
   provenance.threads = omp_get_max_threads();
   provenance.os = os_name();
   return provenance;

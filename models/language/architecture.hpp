@@ -11,16 +11,21 @@
 
 namespace razorscope {
 
-/// Takes tensors out of a GGUF file as f32 and remembers which ones were taken. Every fault (missing, of
-/// another shape, not finite) is an InputError that names file and tensor.
+/// Takes tensors out of a GGUF file as f32, packs those that are multiplied with, and remembers which ones
+/// were taken. Every fault (missing, of another shape, not finite) is an InputError that names file and
+/// tensor.
 class WeightReader {
  public:
-  explicit WeightReader(const GgufFile& file) : file_(file) {}
+  WeightReader(const GgufFile& file, Compute compute) : file_(file), compute_(compute) {}
 
   Floats vector(const std::string& name, size_t size);
   Matrix matrix(const std::string& name, size_t rows, size_t columns);
   /// Fills `rows` rows of `into`, from row `first`.
   void rows(const std::string& name, Matrix& into, size_t first, size_t rows);
+  PackedWeights pack(const Matrix& weights) const { return {weights, compute_}; }
+  PackedWeights packed(const std::string& name, size_t rows, size_t columns) {
+    return pack(matrix(name, rows, columns));
+  }
   bool has(const std::string& name) const { return file_.find_tensor(name) != nullptr; }
   /// A file with tensors that nobody read describes another computation than ours: its results would be
   /// wrong.
@@ -29,6 +34,7 @@ class WeightReader {
  private:
   void read(const std::string& name, std::vector<uint64_t> dims, float* out);
   const GgufFile& file_;
+  Compute compute_;
   std::set<std::string> taken_;
 };
 

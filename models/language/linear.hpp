@@ -8,8 +8,6 @@ namespace razorscope {
 
 /// y = x · wᵀ, in f32 by oneDNN. x: [rows, w.columns], y: [rows, w.rows], row-major and contiguous.
 void multiply(const float* x, size_t rows, const Matrix& w, float* y);
-/// y += x · wᵀ.
-void multiply_add(const float* x, size_t rows, const Matrix& w, float* y);
 
 /// Strided forms, all row-major: c[m, n] = alpha · a[m, k] · b[n, k]ᵀ, and c[m, n] = a[m, k] · b[k, n].
 /// lda, ldb and ldc are floats from one row to the next.

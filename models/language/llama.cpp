@@ -37,7 +37,7 @@ Shape read_shape(const GgufFile& file) {
     file.fail("llama.rope.dimension_count", "must be even: channels rotate in pairs");
   shape.rope.pairing = RopePairing::half;
   shape.rope.linear_scaling = read_linear_scaling(file);
-  WeightReader reader(file);
+  WeightReader reader(file, Compute::f32);
   if (reader.has("rope_freqs.weight")) {
     const Floats factors = reader.vector("rope_freqs.weight", static_cast<size_t>(shape.rope.dimensions) / 2);
     for (size_t i = 0; i < factors.size(); ++i) {
@@ -75,20 +75,21 @@ Weights read_weights(WeightReader& reader, const Shape& shape) {
     const std::string block = fmt::format("blk.{}.", i);
     LayerWeights& layer = weights.layers.emplace_back();
     layer.attention_norm.scale = reader.vector(block + "attn_norm.weight", hidden);
-    layer.qkv = Matrix(query_width + 2 * kv_width, hidden);
-    reader.rows(block + "attn_q.weight", layer.qkv, 0, query_width);
-    reader.rows(block + "attn_k.weight", layer.qkv, query_width, kv_width);
-    reader.rows(block + "attn_v.weight", layer.qkv, query_width + kv_width, kv_width);
-    separate_pairs(layer.qkv, 0, shape.query_heads + shape.kv_heads, shape);  // K's rows follow Q's
-    layer.attention_out = reader.matrix(block + "attn_output.weight", hidden, query_width);
+    Matrix qkv(query_width + 2 * kv_width, hidden);
+    reader.rows(block + "attn_q.weight", qkv, 0, query_width);
+    reader.rows(block + "attn_k.weight", qkv, query_width, kv_width);
+    reader.rows(block + "attn_v.weight", qkv, query_width + kv_width, kv_width);
+    separate_pairs(qkv, 0, shape.query_heads + shape.kv_heads, shape);  // K's rows follow Q's
+    layer.qkv = reader.pack(qkv);
+    layer.attention_out = reader.packed(block + "attn_output.weight", hidden, query_width);
     layer.mlp_norm.scale = reader.vector(block + "ffn_norm.weight", hidden);
-    layer.up = Matrix(2 * feed_forward, hidden);
-    reader.rows(block + "ffn_gate.weight", layer.up, 0, feed_forward);
-    reader.rows(block + "ffn_up.weight", layer.up, feed_forward, feed_forward);
-    layer.down = reader.matrix(block + "ffn_down.weight", hidden, feed_forward);
+    layer.gate = reader.packed(block + "ffn_gate.weight", feed_forward, hidden);
+    layer.up = reader.packed(block + "ffn_up.weight", feed_forward, hidden);
+    layer.down = reader.packed(block + "ffn_down.weight", hidden, feed_forward);
   }
   weights.output_norm.scale = reader.vector("output_norm.weight", hidden);
-  if (reader.has("output.weight")) weights.output = reader.matrix("output.weight", vocabulary, hidden);
+  weights.head = reader.has("output.weight") ? reader.packed("output.weight", vocabulary, hidden)
+                                             : reader.pack(weights.embedding);
   if (!shape.rope.frequency_factors.empty()) {
     reader.vector("rope_freqs.weight",
                   shape.rope.frequency_factors.size());  // read with the shape; taken here too

@@ -26,19 +26,27 @@ constexpr std::array<NamedModel, 2> named_models = {{
 ModelFile::ModelFile(const std::filesystem::path& path)
     : file_(std::make_unique<GgufFile>(path)), shape_(architecture_of(*file_).read_shape(*file_)) {}
 
-size_t ModelFile::weight_bytes() const {
+size_t ModelFile::weights() const {
   size_t elements = 0;
   for (const GgufTensor& tensor : file_->tensors()) elements += tensor.elements();
-  return elements * sizeof(float);
+  return elements;
 }
 
-Transformer ModelFile::load() const {
-  refuse_beyond_memory(file_->path().string(), "the weights as f32", weight_bytes());
-  WeightReader reader(*file_);
+size_t ModelFile::weight_bytes(Compute compute) const {
+  const auto embedding = static_cast<size_t>(shape_.vocabulary) * static_cast<size_t>(shape_.hidden);
+  const bool tied = file_->find_tensor("output.weight") == nullptr;
+  const size_t multiplied = weights() - (tied ? 0 : embedding);
+  return embedding * sizeof(float) + multiplied * bytes_per_weight(compute);
+}
+
+Transformer ModelFile::load(Compute compute) const {
+  refuse_beyond_memory(file_->path().string(), fmt::format("the weights as {}", compute_name(compute)),
+                       weight_bytes(compute));
+  WeightReader reader(*file_, compute);
   const Architecture& architecture = architecture_of(*file_);
   Weights weights = architecture.read_weights(reader, shape_);
   reader.refuse_unread_tensors(architecture.name);
-  return {shape_, std::move(weights)};
+  return {shape_, std::move(weights), compute};
 }
 
 std::filesystem::path user_directory(const char* variable, const char* fallback) {

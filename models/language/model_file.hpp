@@ -20,11 +20,14 @@ class ModelFile {
   const GgufFile& gguf() const { return *file_; }
   const Shape& shape() const { return shape_; }
   std::string sha256() const { return sha256_hex(file_->bytes()); }
-  /// Bytes that load() takes: every weight as f32.
-  size_t weight_bytes() const;
-  /// Dequantises all weights. Throws InputError where a tensor is missing, misshapen, not finite or not
-  /// understood, and where the weights would not fit into the memory that is free.
-  Transformer load() const;
+  /// How many weights the file holds.
+  size_t weights() const;
+  /// Bytes that load(compute) takes: the embedding as f32, every matrix of a product in the compute type.
+  size_t weight_bytes(Compute compute) const;
+  /// Dequantises all weights and packs them for the products. Throws InputError where a tensor is missing,
+  /// misshapen, not finite or not understood, and where the weights would not fit into the memory that is
+  /// free.
+  Transformer load(Compute compute = Compute::f32) const;
   Tokenizer tokenizer() const { return Tokenizer(*file_); }
 
  private:

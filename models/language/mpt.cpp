@@ -37,14 +37,15 @@ Weights read_weights(WeightReader& reader, const Shape& shape) {
     const std::string block = fmt::format("blk.{}.", i);
     LayerWeights& layer = weights.layers.emplace_back();
     layer.attention_norm.scale = reader.vector(block + "attn_norm.weight", hidden);
-    layer.qkv = reader.matrix(block + "attn_qkv.weight", fused_rows, hidden);
-    layer.attention_out = reader.matrix(block + "attn_output.weight", hidden, query_width);
+    layer.qkv = reader.packed(block + "attn_qkv.weight", fused_rows, hidden);
+    layer.attention_out = reader.packed(block + "attn_output.weight", hidden, query_width);
     layer.mlp_norm.scale = reader.vector(block + "ffn_norm.weight", hidden);
-    layer.up = reader.matrix(block + "ffn_up.weight", feed_forward, hidden);
-    layer.down = reader.matrix(block + "ffn_down.weight", hidden, feed_forward);
+    layer.up = reader.packed(block + "ffn_up.weight", feed_forward, hidden);
+    layer.down = reader.packed(block + "ffn_down.weight", hidden, feed_forward);
   }
   weights.output_norm.scale = reader.vector("output_norm.weight", hidden);
-  if (reader.has("output.weight")) weights.output = reader.matrix("output.weight", vocabulary, hidden);
+  weights.head = reader.has("output.weight") ? reader.packed("output.weight", vocabulary, hidden)
+                                             : reader.pack(weights.embedding);
   return weights;
 }
 

@@ -9,7 +9,6 @@
 
 #include "models/base/error.hpp"
 #include "models/base/parallel.hpp"
-#include "models/language/linear.hpp"
 
 namespace razorscope {
 namespace {
@@ -38,32 +37,32 @@ void check_batch(const Shape& shape, std::span<const SequenceInput> batch) {
   }
 }
 
-/// up: [rows, 2·width], gate first; out: [rows, width] = silu(gate) · value.
-void swiglu(const Matrix& up, Matrix& out) {
-#pragma omp parallel for schedule(static)
-  for (size_t r = 0; r < out.rows; ++r) {
-    const float* gate = up.row(r);
-    const float* value = gate + out.columns;
-    float* y = out.row(r);
-    for (size_t i = 0; i < out.columns; ++i) y[i] = gate[i] / (1.0F + std::exp(-gate[i])) * value[i];
-  }
-}
+/// A row of the batch whose logits are wanted.
+struct LogitRow {
+  const SequenceInput* sequence = nullptr;
+  size_t row = 0;  // of the batch
+  int position = 0;
+};
 
-/// The exact form, with the error function (Hendrycks and Gimpel 2016). up and out: [rows, width].
-void gelu(const Matrix& up, Matrix& out) {
-  constexpr float inverse_sqrt_2 = 0.70710678F;
-#pragma omp parallel for schedule(static)
-  for (size_t r = 0; r < out.rows; ++r) {
-    const float* x = up.row(r);
-    float* y = out.row(r);
-    for (size_t i = 0; i < out.columns; ++i) y[i] = 0.5F * x[i] * (1.0F + std::erf(x[i] * inverse_sqrt_2));
+std::vector<LogitRow> wanted_logits(std::span<const SequenceInput> batch) {
+  std::vector<LogitRow> wanted;
+  size_t first_row = 0;
+  for (const SequenceInput& sequence : batch) {
+    const size_t tokens = sequence.tokens.size();
+    size_t t = tokens;
+    if (sequence.logits == LogitsWanted::all) t = 0;
+    if (sequence.logits == LogitsWanted::last && tokens > 0) t = tokens - 1;
+    for (; t < tokens; ++t)
+      wanted.push_back({&sequence, first_row + t, sequence.first_position + static_cast<int>(t)});
+    first_row += tokens;
   }
+  return wanted;
 }
 
 }  // namespace
 
-Transformer::Transformer(Shape shape, Weights weights)
-    : shape_(std::move(shape)), weights_(std::move(weights)) {
+Transformer::Transformer(Shape shape, Weights weights, Compute compute)
+    : shape_(std::move(shape)), weights_(std::move(weights)), compute_(compute) {
   if (shape_.position == PositionScheme::rope) rope_.emplace(shape_.rope, shape_.head_size);
 }
 
@@ -75,7 +74,7 @@ void Transformer::forward(std::span<const SequenceInput> batch) const {
   Matrix normal(rows, hidden);
   Matrix qkv(rows, static_cast<size_t>(shape_.query_width() + 2 * shape_.kv_width()));
   Matrix attention(rows, static_cast<size_t>(shape_.query_width()));
-  Matrix up(rows, weights_.layers.front().up.rows);
+  Matrix gate(shape_.mlp == MlpKind::swiglu ? rows : 0, static_cast<size_t>(shape_.feed_forward));
   Matrix active(rows, static_cast<size_t>(shape_.feed_forward));
 
   size_t row = 0;
@@ -87,11 +86,11 @@ void Transformer::forward(std::span<const SequenceInput> batch) const {
   for (int i = 0; i < shape_.layers; ++i) {
     const LayerWeights& layer = weights_.layers[static_cast<size_t>(i)];
     normalise(x, layer.attention_norm, normal);
-    multiply(normal.data(), rows, layer.qkv, qkv.data());
+    layer.qkv.multiply(normal.data(), rows, qkv.data());
     attend(i, batch, qkv, attention);
-    multiply_add(attention.data(), rows, layer.attention_out, x.data());
+    layer.attention_out.multiply(attention.data(), rows, x.data(), Epilogue::add);
     normalise(x, layer.mlp_norm, normal);
-    feed_forward(layer, normal, up, active, x);
+    feed_forward(layer, normal, gate, active, x);
   }
   emit_logits(batch, x);
 }
@@ -162,37 +161,36 @@ void Transformer::attend(int layer, std::span<const SequenceInput> batch, Matrix
   }
 }
 
-void Transformer::feed_forward(const LayerWeights& layer, const Matrix& x, Matrix& up, Matrix& active,
+void Transformer::feed_forward(const LayerWeights& layer, const Matrix& x, Matrix& gate, Matrix& active,
                                Matrix& residual) const {
-  multiply(x.data(), x.rows, layer.up, up.data());
   if (shape_.mlp == MlpKind::swiglu) {
-    swiglu(up, active);
+    layer.gate.multiply(x.data(), x.rows, gate.data(), Epilogue::silu);
+    layer.up.multiply(x.data(), x.rows, active.data(), Epilogue::times, gate.data());
   } else {
-    gelu(up, active);
+    layer.up.multiply(x.data(), x.rows, active.data(), Epilogue::gelu);
   }
-  multiply_add(active.data(), x.rows, layer.down, residual.data());
+  layer.down.multiply(active.data(), x.rows, residual.data(), Epilogue::add);
 }
 
 void Transformer::emit_logits(std::span<const SequenceInput> batch, const Matrix& x) const {
-  const Matrix& head = weights_.head();
-  size_t row = 0;
-  for (const SequenceInput& sequence : batch) {
-    const size_t tokens = sequence.tokens.size();
-    if (sequence.logits != LogitsWanted::none && tokens > 0) {
-      const size_t skipped = sequence.logits == LogitsWanted::last ? tokens - 1 : 0;
-      for (size_t t = skipped; t < tokens; t += logits_rows_at_a_time) {
-        const size_t rows = std::min(logits_rows_at_a_time, tokens - t);
-        Matrix part(rows, x.columns);
-        std::memcpy(part.data(), x.row(row + t), rows * x.columns * sizeof(float));
-        Matrix normal(rows, x.columns);
-        normalise(part, weights_.output_norm, normal);
-        Matrix logits(rows, head.rows);
-        multiply(normal.data(), rows, head, logits.data());
-        sequence.observer->logits(sequence.first_position + static_cast<int>(t), static_cast<int>(rows),
-                                  logits.data());
-      }
+  const std::vector<LogitRow> wanted = wanted_logits(batch);
+  for (size_t first = 0; first < wanted.size(); first += logits_rows_at_a_time) {
+    const std::span<const LogitRow> part =
+        std::span(wanted).subspan(first, std::min(logits_rows_at_a_time, wanted.size() - first));
+    Matrix residual(part.size(), x.columns);
+    for (size_t i = 0; i < part.size(); ++i)
+      std::memcpy(residual.row(i), x.row(part[i].row), x.columns * sizeof(float));
+    Matrix normal(part.size(), x.columns);
+    normalise(residual, weights_.output_norm, normal);
+    Matrix logits(part.size(), weights_.head.rows());
+    weights_.head.multiply(normal.data(), part.size(), logits.data());
+    for (size_t begin = 0; begin < part.size();) {
+      size_t end = begin + 1;
+      while (end < part.size() && part[end].sequence == part[begin].sequence) ++end;
+      part[begin].sequence->observer->logits(part[begin].position, static_cast<int>(end - begin),
+                                             logits.row(begin));
+      begin = end;
     }
-    row += tokens;
   }
 }
 

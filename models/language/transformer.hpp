@@ -35,30 +35,33 @@ struct SequenceInput {
   LogitsWanted logits = LogitsWanted::none;
 };
 
-/// A decoder-only language model in f32. Immutable after loading; forward may run for different sequences at
+/// A decoder-only language model. Immutable after loading; forward may run for different sequences at
 /// a time.
 class Transformer {
  public:
-  Transformer(Shape shape, Weights weights);
+  Transformer(Shape shape, Weights weights, Compute compute);
 
   const Shape& shape() const { return shape_; }
+  Compute compute() const { return compute_; }
   const Weights& weights() const { return weights_; }
 
   /// Runs every sequence's new tokens through all layers in one batch, so that weights are read once for all
   /// of them. A sequence with one new token and a past takes memory->step, any other memory->prefill. Token
-  /// ids must lie in the vocabulary and positions in the context (InputError). Working memory: about
+  /// ids must lie in the vocabulary and positions in the context (InputError). What a sequence gets does not
+  /// depend on the others in its batch. Working memory: about
   /// 4·rows·(3·hidden + qkv + 2·feed_forward) bytes, and 32 rows of logits.
   void forward(std::span<const SequenceInput> batch) const;
 
  private:
   void normalise(const Matrix& x, const NormWeights& norm, Matrix& out) const;
   void attend(int layer, std::span<const SequenceInput> batch, Matrix& qkv, Matrix& out) const;
-  void feed_forward(const LayerWeights& layer, const Matrix& x, Matrix& up, Matrix& active,
+  void feed_forward(const LayerWeights& layer, const Matrix& x, Matrix& gate, Matrix& active,
                     Matrix& residual) const;
   void emit_logits(std::span<const SequenceInput> batch, const Matrix& x) const;
 
   Shape shape_;
   Weights weights_;
+  Compute compute_;
   std::optional<Rope> rope_;
 };
 

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "models/base/buffer.hpp"
+#include "models/language/packed_weights.hpp"
 
 namespace razorscope {
 
@@ -12,23 +13,22 @@ struct NormWeights {
   Floats bias;
 };
 
-/// Matrices are [output rows, input columns], f32, dequantised once at load.
+/// Matrices are [output rows, input columns], dequantised and packed once at load.
 struct LayerWeights {
   NormWeights attention_norm;
-  Matrix qkv;            // [(query_heads + 2·kv_heads)·head_size, hidden]: rows of Q, then K, then V
-  Matrix attention_out;  // [hidden, query_heads·head_size]
+  PackedWeights qkv;            // [(query_heads + 2·kv_heads)·head_size, hidden]: rows of Q, then K, then V
+  PackedWeights attention_out;  // [hidden, query_heads·head_size]
   NormWeights mlp_norm;
-  Matrix up;    // SwiGLU: [2·feed_forward, hidden], gate rows first; GELU: [feed_forward, hidden]
-  Matrix down;  // [hidden, feed_forward]
+  PackedWeights gate;  // [feed_forward, hidden] of SwiGLU; empty for GELU
+  PackedWeights up;    // [feed_forward, hidden]
+  PackedWeights down;  // [hidden, feed_forward]
 };
 
 struct Weights {
-  Matrix embedding;  // [vocabulary, hidden]
+  Matrix embedding;  // [vocabulary, hidden], f32: rows are looked up
   std::vector<LayerWeights> layers;
   NormWeights output_norm;
-  Matrix output;  // [vocabulary, hidden]; empty where it is tied to the embedding
-
-  const Matrix& head() const { return output.empty() ? embedding : output; }
+  PackedWeights head;  // [vocabulary, hidden]; the embedding again where the two are tied
 };
 
 }  // namespace razorscope

@@ -37,7 +37,7 @@ std::vector<SafeTensorDeclaration> declarations(const Shape& shape, size_t token
   return all;
 }
 
-std::map<std::string, std::string> metadata(const Shape& shape, const TraceOrigin& origin) {
+std::map<std::string, std::string> metadata(const Shape& shape, Compute compute, const TraceOrigin& origin) {
   std::map<std::string, std::string> out = {{"format", trace_format},
                                             {"model", origin.model},
                                             {"model_sha256", origin.model_sha256},
@@ -58,6 +58,7 @@ std::map<std::string, std::string> metadata(const Shape& shape, const TraceOrigi
   } else {
     out["slopes"] = json(shape.alibi_slopes).dump();
   }
+  if (compute != Compute::f32) out["compute"] = compute_name(compute);
   if (origin.probe) out["probe"] = to_json(*origin.probe).dump();
   if (origin.score_bounds) {
     out["score_bounds"] =
@@ -90,10 +91,11 @@ TraceRecorder::TraceRecorder(const std::filesystem::path& path, const Transforme
                              const std::vector<int32_t>& ids, const TraceOrigin& origin, TraceDtype dtype)
     : shape_(transformer.shape()),
       dtype_(dtype),
-      writer_(path, declarations(shape_, ids.size(), dtype), metadata(shape_, origin)) {
+      writer_(path, declarations(shape_, ids.size(), dtype),
+              metadata(shape_, transformer.compute(), origin)) {
   writer_.write("tokens", 0, std::as_bytes(std::span(ids)));
   for (int i = 0; i < shape_.layers; ++i) {
-    const Matrix& weight = transformer.weights().layers[static_cast<size_t>(i)].attention_out;
+    const Matrix weight = transformer.weights().layers[static_cast<size_t>(i)].attention_out.unpacked();
     write_rows(fmt::format("wo.{}", i), 0, static_cast<int>(weight.rows), weight.data(), weight.columns,
                weight.columns);
   }

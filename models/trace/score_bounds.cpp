@@ -50,16 +50,17 @@ ScoreBounds weight_score_bounds(const Shape& shape, const Weights& weights) {
   ScoreBounds bounds;
   for (const LayerWeights& layer : weights.layers) {
     const NormSize size = size_of(layer.attention_norm);
+    const Matrix qkv = layer.qkv.unpacked();
     const double input_norm =
         size.largest * std::sqrt(static_cast<double>(shape.hidden)) + std::sqrt(size.bias_squares);
     std::vector<Eigen::MatrixXd> key_factors;
     for (int h = 0; h < shape.kv_heads; ++h) {
       key_factors.push_back(
-          triangular(head_columns(layer.qkv, shape.query_width() + h * shape.head_size, shape.head_size)));
+          triangular(head_columns(qkv, shape.query_width() + h * shape.head_size, shape.head_size)));
     }
     for (int h = 0; h < shape.query_heads; ++h) {
       const Eigen::MatrixXd query_factor =
-          triangular(head_columns(layer.qkv, h * shape.head_size, shape.head_size));
+          triangular(head_columns(qkv, h * shape.head_size, shape.head_size));
       const Eigen::MatrixXd& key_factor = key_factors[static_cast<size_t>(h / shape.group_size())];
       const double sigma = largest_singular_value(query_factor * key_factor.transpose());
       bounds.norm_bound.push_back(sigma * input_norm * input_norm * shape.score_scale);

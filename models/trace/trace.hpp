@@ -33,8 +33,8 @@ struct ScoreBounds {
 /// `v.N` [n, KV heads, d] and optionally `wo.N` [hidden, query heads·d], in F32, F16 or BF16. Metadata
 /// (texts, JSON inside): format = razorscope-trace-1; optional: model, model_sha256, architecture, context,
 /// bos, rope_theta, rope_dim, rope_pairing, rope_scaling, score_scale (default 1/sqrt(d)), slopes (array: the
-/// model is ALiBi), text, text_sha256, text_offsets, probe, score_bounds. Layers are read on demand, so a
-/// trace may be larger than memory.
+/// model is ALiBi), text, text_sha256, text_offsets, compute (default f32), probe, score_bounds. Layers are
+/// read on demand, so a trace may be larger than memory.
 class Trace {
  public:
   explicit Trace(const std::filesystem::path& path);

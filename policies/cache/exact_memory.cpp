@@ -2,12 +2,14 @@
 
 #include <cstring>
 #include <stdexcept>
+#include <utility>
 
 #include "policies/kernels/attend.hpp"
 
 namespace razorscope {
 
-ExactMemory::ExactMemory(const Shape& shape, int capacity) : shape_(shape), capacity_(capacity) {
+ExactMemory::ExactMemory(const Shape& shape, int capacity)
+    : shape_(shape), capacity_(capacity), columns_(static_cast<size_t>(shape.layers)) {
   const size_t floats = static_cast<size_t>(capacity) * static_cast<size_t>(shape.kv_width());
   for (int i = 0; i < shape.layers; ++i) {
     keys_.emplace_back(floats);
@@ -19,6 +21,17 @@ ExactLayer ExactMemory::layer(int index) const {
   const auto i = static_cast<size_t>(index);
   return {keys_[i].data(), values_[i].data(),
           static_cast<size_t>(capacity_) * static_cast<size_t>(shape_.head_size)};
+}
+
+void ExactMemory::sum_columns(int begin, int end) {
+  for (std::vector<ColumnSums>& layer : columns_) layer.emplace_back(shape_, begin, end, end);
+}
+
+std::vector<double> ExactMemory::take_columns(int layer, int begin) {
+  for (ColumnSums& columns : columns_[static_cast<size_t>(layer)]) {
+    if (columns.begin == begin) return std::move(columns.sums);
+  }
+  throw std::logic_error("ExactMemory: these columns were not asked for");
 }
 
 void ExactMemory::append(int layer, const QueriesKeysValues& block) {
@@ -40,10 +53,15 @@ void ExactMemory::append(int layer, const QueriesKeysValues& block) {
 
 void ExactMemory::prefill(int layer, const QueriesKeysValues& block, float* out) {
   append(layer, block);
-  prefill_attention(shape_, this->layer(layer), block, out);
+  prefill_attention(shape_, this->layer(layer), block, out, columns_[static_cast<size_t>(layer)]);
 }
 
 void ExactMemory::step(int layer, const QueriesKeysValues& token, float* out) {
+  // The last chunk of a prefix may be one token.
+  const int position = token.first_position;
+  for (const ColumnSums& columns : columns_[static_cast<size_t>(layer)]) {
+    if (position >= columns.begin && position < columns.end) return prefill(layer, token, out);
+  }
   append(layer, token);
   const ExactLayer exact = this->layer(layer);
   const int group = shape_.group_size();

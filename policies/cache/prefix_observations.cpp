@@ -5,11 +5,10 @@
 #include "policies/kernels/attention_columns.hpp"
 
 namespace razorscope {
-namespace {
 
-int first_query(const Needs& needs, int prefix) { return std::max(0, prefix - needs.column_queries); }
-
-}  // namespace
+int PrefixObservations::first_query(const Needs& needs, int prefix) {
+  return std::max(0, prefix - needs.column_queries);
+}
 
 PrefixObservations::PrefixObservations(const Shape& shape, HeadRows queries, HeadRows keys, HeadRows values,
                                        int prefix, int known)

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "models/language/shape.hpp"
@@ -16,6 +17,11 @@ class PrefixObservations {
   PrefixObservations(const Shape& shape, HeadRows queries, HeadRows keys, HeadRows values, int prefix,
                      int known);
 
+  /// The first query that counts in the columns of these needs.
+  static int first_query(const Needs& needs, int prefix);
+  /// Columns over the prefix's queries from `begin` on that were summed before: prepare() takes them as they
+  /// are.
+  void provide_columns(int begin, std::vector<double> columns) { columns_[begin] = std::move(columns); }
   /// Computes what `needs` asks for, unless it is there. Uses all threads.
   void prepare(const Needs& needs);
   /// The view of a selection whose needs were prepared.

@@ -1,7 +1,10 @@
 #pragma once
 
+#include <span>
+
 #include "models/language/attention_memory.hpp"
 #include "models/language/shape.hpp"
+#include "policies/kernels/column_sums.hpp"
 
 namespace razorscope {
 
@@ -15,8 +18,8 @@ struct ExactLayer {
 /// Exact causal attention of a block of new tokens, whose keys and values the layer already holds.
 /// out: [block.tokens, query_heads·head_size]. Blocked over queries: scores of a block by GEMM, softmax per
 /// row, then the product with V. Parallel over heads and blocks of queries; results do not depend on the
-/// number of threads.
+/// number of threads. What the block's queries give each token is added to every one of `columns`.
 void prefill_attention(const Shape& shape, const ExactLayer& layer, const QueriesKeysValues& block,
-                       float* out);
+                       float* out, std::span<ColumnSums> columns = {});
 
 }  // namespace razorscope

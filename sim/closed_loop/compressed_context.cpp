@@ -44,13 +44,17 @@ CompressedContext::CompressedContext(const Transformer& transformer, std::span<c
   const SelectionContext context{
       .shape = transformer.shape(), .prefix = tokens_, .probe = knowledge.probe, .bounds = knowledge.bounds};
   bool needs_queries = false;
+  std::set<int> first_queries;  // of the columns that policies ask for
   for (const Policy& policy : policies) {
     runs_.push_back(std::make_unique<PolicyRun>(policy, context));
     check_closed_loop(policy, runs_.back()->selection());
     const Needs needs = runs_.back()->selection().needs();
-    needs_queries = needs_queries || needs.column_queries > 0 || needs.rows;
+    needs_queries = needs_queries || needs.rows;
+    if (needs.column_queries > 0) first_queries.insert(PrefixObservations::first_query(needs, tokens_));
     memories_.push_back(std::make_unique<PolicyMemory>(*runs_.back()));
   }
+  // Summed while the prefix is read: a second product of queries and keys would take as long again.
+  for (const int begin : first_queries) exact_.sum_columns(begin, tokens_);
   std::unique_ptr<PrefixQueries> queries;
   std::unique_ptr<QueryKeeper> keeper;
   if (needs_queries) {
@@ -62,10 +66,10 @@ CompressedContext::CompressedContext(const Transformer& transformer, std::span<c
   prefix.memory = &exact_;
   prefix.observer = keeper.get();
   prefill(transformer, prefix, progress, phase);
-  compress_all(queries.get());
+  compress_all(queries.get(), first_queries);
 }
 
-void CompressedContext::compress_all(const PrefixQueries* queries) {
+void CompressedContext::compress_all(const PrefixQueries* queries, const std::set<int>& first_queries) {
   const Shape& shape = transformer_.shape();
   const auto d = static_cast<size_t>(shape.head_size);
   for (int layer = 0; layer < shape.layers; ++layer) {
@@ -73,6 +77,8 @@ void CompressedContext::compress_all(const PrefixQueries* queries) {
     PrefixObservations observations(shape, queries != nullptr ? queries->rows(layer) : HeadRows(),
                                     {rows.keys, d, rows.head_stride}, {rows.values, d, rows.head_stride},
                                     tokens_, tokens_);
+    for (const int begin : first_queries)
+      observations.provide_columns(begin, exact_.take_columns(layer, begin));
     for (const auto& run : runs_) observations.prepare(run->selection().needs());
     parallel_for(static_cast<int>(runs_.size()), [&](int i) {
       const auto policy = static_cast<size_t>(i);

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -43,7 +44,7 @@ class CompressedContext {
   ExactMemory& exact() { return exact_; }
 
  private:
-  void compress_all(const PrefixQueries* queries);
+  void compress_all(const PrefixQueries* queries, const std::set<int>& first_queries);
 
   const Transformer& transformer_;
   int tokens_;

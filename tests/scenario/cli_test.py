@@ -157,6 +157,15 @@ class BadInputTest(CommandLineTest):
         self.refuse("logits", "--model", MODEL, "--text", TEXT, "--tokens", 8, names=["RAZORSCOPE_TARGET", "scalar"],
                     environment={"RAZORSCOPE_TARGET": "scalr"})
         logits = ["logits", "--model", MODEL, "--text", TEXT, "--tokens", 8]
+        self.refuse(*logits, "--compute", "f61", names=["--compute", "f61", "f32, bf16"])
+        self.refuse(*logits, "--compute", "bf16", names=["--compute", "AVX512-BF16", "f32"], environment={"ONEDNN_MAX_CPU_ISA": "AVX2"})
+        for command in (["eval"], ["task", "needle"], ["task", "multi-query"], ["explain"], ["generate"], ["heads"], ["probe"],
+                        ["record"], ["bench", "prefill"], ["bench", "decode"]):
+            self.refuse(*command, "--compute", "f61", names=["--compute", "f61", "f32, bf16"])
+        self.refuse("bench", names=["subcommand"])
+        self.refuse("bench", "prefill", "--model", MODEL, "--tokens", 3000, names=["--tokens", "2048"])
+        self.refuse("bench", "decode", "--model", MODEL, "--prefix", 2048, names=["--prefix", "2048"])
+        self.refuse("bench", "decode", "--model", MODEL, "--policies", "windw", names=["did you mean 'window'"])
         self.refuse(*logits, "--at", "x", names=["--at", "'x'"])
         self.refuse(*logits, "--at", "1,,2", names=["--at"])
         self.refuse(*logits, "--at", "1;2", names=["--at", "1;2"])
@@ -657,6 +666,54 @@ class SameResultTest(CommandLineTest):
         one = self.json_of("logits", "--model", MODEL, "--text", TEXT, "--tokens", 40, environment={"RAZORSCOPE_TARGET": "scalar"})
         two = self.json_of("logits", "--model", MODEL, "--text", TEXT, "--tokens", 40, "--target", "scalar")
         self.assertEqual(one, two)
+
+
+class ComputeTest(CommandLineTest):
+    def test_bf16_gives_nearly_the_same_and_is_stored_apart(self):
+        logits = ["logits", "--model", MODEL, "--text", TEXT, "--tokens", 100]
+        result = run(*logits, "--compute", "bf16", "--json")
+        if result.returncode == BAD_INPUT:
+            self.assertIn("AVX512-BF16", decode(result.stderr))
+            self.skipTest("this processor has no bf16 instructions")
+        f32, bf16 = self.json_of(*logits), json.loads(result.stdout)
+        self.assertNotEqual(bf16["mean_nll"], f32["mean_nll"])
+        self.assertLess(abs(bf16["mean_nll"] - f32["mean_nll"]), 0.02)
+        db = FOLDER / "compute.db"
+        for compute in ("f32", "bf16", "bf16"):
+            self.succeed("eval", "--model", MODEL, "--text", TEXT, "--prefix", 100, "--steps", 8, "--policies", "full", "--compute", compute, "--db", db)
+        with contextlib.closing(sqlite3.connect(db)) as database:
+            rows = database.execute("SELECT compute_type FROM runs JOIN provenance ON provenance.id = provenance_id ORDER BY 1")
+            self.assertEqual([row[0] for row in rows], ["bf16", "f32"])
+        trace = FOLDER / "bf16.safetensors"
+        self.succeed("record", "--model", MODEL, "--text", TEXT, "--tokens", 20, "--no-probe", "--out", trace, "--compute", "bf16")
+        self.assertIn(b'"compute":"bf16"', trace.read_bytes()[:100000])
+
+
+class BenchTest(CommandLineTest):
+    KEYS = {"name", "codec", "target", "threads", "tokens", "seconds_median", "limit", "ratio"}
+
+    def rows(self, *arguments, rate):
+        rows = self.json_of("bench", *arguments, "--model", MODEL, "--repeats", 1)["rows"]
+        for row in rows:
+            self.assertLessEqual(self.KEYS | {rate}, set(row))
+            self.assertGreater(row["seconds_median"], 0.0)
+            self.assertAlmostEqual(row["ratio"], row[rate] / row["limit"], places=9)
+        return rows
+
+    def test_prefill(self):
+        (row,) = self.rows("prefill", "--tokens", 40, "--threads", 1, rate="gflop_per_s")
+        self.assertEqual((row["name"], row["tokens"], row["threads"], row["compute"]), ("prefill", 40, 1, "f32"))
+        self.assertAlmostEqual(row["tokens_per_second"], 40 / row["seconds_median"], places=6)
+        self.assertEqual(row["aim"]["met"], row["ratio"] >= row["aim"]["at_least"])
+
+    def test_decode(self):
+        one, many = self.rows("decode", "--prefix", 60, "--batch", 3, "--policies", "window;h2o",
+                              rate="gb_per_s")
+        self.assertEqual((one["policies"], many["policies"]), (1, 3))
+        self.assertAlmostEqual(many["times_one"], many["seconds_median"] / one["seconds_median"], places=9)
+        self.assertEqual(len(self.rows("decode", "--prefix", 60, "--policies", "window", rate="gb_per_s")), 1)
+        self.assertIn("2 policies", self.succeed("bench", "decode", "--model", MODEL, "--prefix", 60, "--batch", 2, "--policies", "window",
+                                                 "--repeats", 1))
 
 
 class InterruptionTest(CommandLineTest):

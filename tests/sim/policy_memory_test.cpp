@@ -128,8 +128,12 @@ TEST_P(PolicyMemoryTest, ReadsABlockAsItsTokensOneByOne) {
     const auto blocks = context.fork(i);
     const auto tokens = context.fork(i);
     const LogitRows expected = read_one_by_one(model_.transformer(), *tokens, step_ids(), prefix);
+    // A block's attention rounds otherwise, and a key near the border of two codes may then fall to the
+    // other: one step of 127 in one channel.
+    const std::string codec = context.run(i).policy().codec_name();
+    const double allowed = codec == "f32" || codec == "f16" ? 1e-4 : 2e-3;
     EXPECT_LE(relative_difference(read_block(model_.transformer(), *blocks, step_ids(), prefix), expected),
-              1e-4);
+              allowed);
     EXPECT_EQ(held_positions(*blocks, model_.shape()), held_positions(*tokens, model_.shape()));
     EXPECT_EQ(blocks->ledger().physical(), tokens->ledger().physical());
     EXPECT_EQ(blocks->bytes_read(), tokens->bytes_read());

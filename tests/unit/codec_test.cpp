@@ -11,6 +11,7 @@
 #include "models/base/error.hpp"
 #include "models/base/half.hpp"
 #include "policies/kernels/hadamard.hpp"
+#include "policies/kernels/stored_element.hpp"
 #include "policies/codecs/rounding.hpp"
 #include "policies/codecs/row_codec.hpp"
 #include "tests/support/codec_definitions.hpp"
@@ -412,22 +413,56 @@ TEST(Codec, ChunksAreWholeGroups) {
   }
 }
 
-TEST(Codec, OnlyPlainRowsAreReadInPlace) {
+/// What kernels would read of a segment's rows, [segment.rows, head_size].
+Rows stored_rows(const RowSegment& segment, int head_size) {
+  Rows rows;
+  for (int row = 0; row < segment.rows; ++row) {
+    Row& out = rows.emplace_back();
+    for (int i = 0; i < head_size; ++i)
+      out.push_back(static_cast<float>(stored_element(segment, head_size, row, i)));
+    if (segment.rotated) hadamard(out.data(), head_size);
+  }
+  return rows;
+}
+
+TEST(Codec, KernelsReadWhatTheStoreReads) {
+  constexpr int head_size = 64;
   AllocationCounter counter;
-  for (const std::string name : {"f32", "f16"}) {
-    const std::unique_ptr<const Codec> codec = make_codec(name);
-    EXPECT_TRUE(fill(*codec, Rows(20, Row(8)), 8, RowRole::keys, counter)->raw().has_value());
+  Rows exact;
+  for (int t = 0; t < 200; ++t) {
+    Row& row = exact.emplace_back();
+    for (int i = 0; i < head_size; ++i) row.push_back(std::sin(0.37F * static_cast<float>(t * head_size + i)));
   }
-  for (const std::string name : {"q8_0", "bf16:residual=4", "kivi4", "fp8-e4m3"}) {
+  for (const std::string name :
+       {"f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "int8-token", "fp8-e4m3", "kivi4", "kivi2", "kivi4/chunk",
+        "kivi4/prefix", "q4_0:residual=40", "q8_0/prefix", "q4_0:residual=16,rotate=yes", "bf16:residual=4"}) {
     const std::unique_ptr<const Codec> codec = make_codec(name);
-    EXPECT_FALSE(fill(*codec, Rows(20, Row(8)), 8, RowRole::keys, counter)->raw().has_value()) << name;
+    for (const RowRole role : {RowRole::keys, RowRole::values}) {
+      SCOPED_TRACE(name);
+      const std::unique_ptr<RowStore> store = fill(*codec, exact, head_size, role, counter);
+      for (int t = 0; t < 50; ++t) store->append(exact[static_cast<size_t>(t)].data());
+      const std::optional<RowSegments> segments = store->kernel_rows();
+      ASSERT_TRUE(segments.has_value());
+      ASSERT_EQ(segments->rows(), store->rows());
+      const Rows read = read_all(*store, head_size);
+      size_t slot = 0;
+      for (int s = 0; s < segments->count(); ++s) {
+        for (const Row& row : stored_rows((*segments)[s], head_size)) {
+          for (size_t i = 0; i < row.size(); ++i) ASSERT_NEAR(row[i], read[slot][i], 1e-6) << slot << ' ' << i;
+          ++slot;
+        }
+      }
+    }
   }
-  const std::unique_ptr<const Codec> codec = make_codec("f16/prefix");
-  const std::unique_ptr<RowStore> store = fill(*codec, Rows(20, Row(8)), 8, RowRole::keys, counter);
-  EXPECT_TRUE(store->raw().has_value());
-  store->append(Row(8, 0.1F).data());
-  EXPECT_FALSE(store->raw().has_value());
-  EXPECT_THAT(read_all(*store, 8).back(), Each(0.1F));
+}
+
+TEST(Codec, KiviGroupsWithDeadSlotsAreReadDecoded) {
+  AllocationCounter counter;
+  const std::unique_ptr<const Codec> codec = make_codec("kivi4:residual=0");
+  const std::unique_ptr<RowStore> store = fill(*codec, Rows(320, Row(8)), 8, RowRole::keys, counter);
+  EXPECT_TRUE(store->kernel_rows().has_value());
+  store->remove(5, true);
+  EXPECT_FALSE(store->kernel_rows().has_value());
 }
 
 }  // namespace

@@ -386,7 +386,10 @@ TEST_F(ModelFileTest, ReadsTheShapeOfALlama) {
   EXPECT_EQ(shape.rope.pairing, RopePairing::half);
   EXPECT_EQ(shape.kv_bytes_per_token(16.0), 2 * 2 * 16 * 2);
   const Transformer transformer = model.load();
-  EXPECT_TRUE(transformer.weights().output.empty());
+  const Weights& weights = transformer.weights();
+  const Matrix head = weights.head.unpacked();
+  ASSERT_EQ(head.rows, weights.embedding.rows);
+  EXPECT_TRUE(std::equal(head.data(), head.data() + head.values.size(), weights.embedding.data()));
   EXPECT_EQ(transformer.weights().layers.size(), 2U);
   EXPECT_EQ(model.tokenizer().bos(), testing::random_model_bos);
   EXPECT_EQ(model.sha256(), sha256_hex(testing::read_bytes(folder_ / "m.gguf")));
@@ -404,7 +407,7 @@ TEST_F(ModelFileTest, ReadsTheShapeOfAnMpt) {
   EXPECT_EQ(shape.mlp, MlpKind::gelu);
   EXPECT_EQ(shape.position, PositionScheme::alibi);
   EXPECT_EQ(shape.alibi_slopes, (std::vector<float>{0.25F, 0.0625F, 0.015625F, 0.00390625F}));
-  EXPECT_EQ(model.load().weights().output.rows, static_cast<size_t>(testing::random_model_vocabulary));
+  EXPECT_EQ(model.load().weights().head.rows(), static_cast<size_t>(testing::random_model_vocabulary));
 }
 
 TEST_F(ModelFileTest, TakesTheKvHeadsForTheQueryHeadsAndTheNameFromTheFileWhereNoKeySaysOtherwise) {
@@ -426,7 +429,7 @@ TEST_F(ModelFileTest, DequantisesEveryTensorType) {
     const RandomModel model = random_model(o);
     model.write(folder_ / "m.gguf");
     const Transformer transformer = ModelFile(folder_ / "m.gguf").load();
-    const Matrix& down = transformer.weights().layers[0].down;
+    const Matrix down = transformer.weights().layers[0].down.unpacked();
     const std::vector<std::byte> stored =
         testing::encode(type, RandomModel(model).tensor("blk.0.ffn_down.weight").values);
     std::vector<float> expected(down.rows * down.columns);
@@ -443,7 +446,8 @@ TEST_F(ModelFileTest, PutsQueriesKeysAndValuesOfALlamaUnderEachOther) {
   model.write(folder_ / "m.gguf");
   const Transformer transformer = ModelFile(folder_ / "m.gguf").load();
   const LayerWeights& layer = transformer.weights().layers[0];
-  ASSERT_EQ(layer.qkv.rows, 128U);
+  const Matrix qkv = layer.qkv.unpacked();
+  ASSERT_EQ(qkv.rows, 128U);
   const auto is = [&](const Matrix& matrix, size_t first_row, const char* name) {
     const std::vector<float>& values = model.tensor(name).values;
     return std::memcmp(matrix.row(first_row), values.data(), values.size() * sizeof(float)) == 0;
@@ -455,22 +459,22 @@ TEST_F(ModelFileTest, PutsQueriesKeysAndValuesOfALlamaUnderEachOther) {
   const auto is_separated = [&](size_t first_row, const char* name) {
     const std::vector<float>& values = model.tensor(name).values;
     bool same = true;
-    for (size_t row = 0; row < values.size() / layer.qkv.columns; ++row) {
+    for (size_t row = 0; row < values.size() / qkv.columns; ++row) {
       const size_t channel = row % d;
       const size_t from = row - channel +
                           (channel < pairs       ? 2 * channel
                            : channel < 2 * pairs ? 2 * (channel - pairs) + 1
                                                  : channel);
-      same = same && std::equal(layer.qkv.row(first_row + row), layer.qkv.row(first_row + row + 1),
-                                values.data() + from * layer.qkv.columns);
+      same = same && std::equal(qkv.row(first_row + row), qkv.row(first_row + row + 1),
+                                values.data() + from * qkv.columns);
     }
     return same;
   };
   EXPECT_TRUE(is_separated(0, "blk.0.attn_q.weight"));
   EXPECT_TRUE(is_separated(64, "blk.0.attn_k.weight"));
-  EXPECT_TRUE(is(layer.qkv, 96, "blk.0.attn_v.weight"));
-  EXPECT_TRUE(is(layer.up, 0, "blk.0.ffn_gate.weight"));
-  EXPECT_TRUE(is(layer.up, 96, "blk.0.ffn_up.weight"));
+  EXPECT_TRUE(is(qkv, 96, "blk.0.attn_v.weight"));
+  EXPECT_TRUE(is(layer.gate.unpacked(), 0, "blk.0.ffn_gate.weight"));
+  EXPECT_TRUE(is(layer.up.unpacked(), 0, "blk.0.ffn_up.weight"));
 }
 
 TEST_F(ModelFileTest, RefusesUnknownArchitecturesWithTheNearestName) {

@@ -38,8 +38,14 @@ Floats floats_of(const std::vector<float>& values) {
   return floats;
 }
 
-LayerWeights random_layer(RandomFloats& random, bool biased) {
-  LayerWeights layer;
+/// What bounds are made of, before it is packed.
+struct PlainLayer {
+  NormWeights attention_norm;
+  Matrix qkv;
+};
+
+PlainLayer random_layer(RandomFloats& random, bool biased) {
+  PlainLayer layer;
   layer.attention_norm.scale = floats_of(random.vector(hidden, 1.5F, 0.5F));
   if (biased) layer.attention_norm.bias = floats_of(random.vector(hidden, 0.5F));
   layer.qkv = Matrix((query_heads + 2 * kv_heads) * head_size, hidden);
@@ -63,7 +69,7 @@ Row normalised(Row x, const NormWeights& norm) {
 }
 
 /// Rows [first, first + head_size) of the fused matrix times x.
-Row projected(const LayerWeights& layer, int first, const Row& x) {
+Row projected(const PlainLayer& layer, int first, const Row& x) {
   Row y;
   for (int i = 0; i < head_size; ++i) {
     const float* row = layer.qkv.row(static_cast<size_t>(first + i));
@@ -73,7 +79,7 @@ Row projected(const LayerWeights& layer, int first, const Row& x) {
 }
 
 /// The transposed rows times y.
-Row lifted(const LayerWeights& layer, int first, const Row& y) {
+Row lifted(const PlainLayer& layer, int first, const Row& y) {
   Row x(hidden, 0.0);
   for (int i = 0; i < head_size; ++i) {
     for (size_t j = 0; j < x.size(); ++j) {
@@ -88,7 +94,7 @@ int query_row(int head) { return head * head_size; }
 int key_row(int head) { return (query_heads + head / (query_heads / kv_heads)) * head_size; }
 
 /// |q·k|·scale of a head for the inputs x of the query and y of the key, before the norm.
-double score(const LayerWeights& layer, int head, const Row& x, const Row& y) {
+double score(const PlainLayer& layer, int head, const Row& x, const Row& y) {
   const Row q = projected(layer, query_row(head), normalised(x, layer.attention_norm));
   const Row k = projected(layer, key_row(head), normalised(y, layer.attention_norm));
   return std::abs(dot(q, k)) / std::sqrt(static_cast<double>(head_size));
@@ -101,7 +107,7 @@ struct Singular {
 };
 
 /// The largest singular value of W_Qᵀ W_K by power iteration.
-Singular top_singular(const LayerWeights& layer, int head) {
+Singular top_singular(const PlainLayer& layer, int head) {
   RandomFloats random(99);
   Singular top;
   top.key.resize(hidden);
@@ -121,17 +127,26 @@ Singular top_singular(const LayerWeights& layer, int head) {
   return top;
 }
 
-Weights weights_of(LayerWeights layer) {
+void add_layer(Weights& weights, const PlainLayer& layer) {
+  LayerWeights& added = weights.layers.emplace_back();
+  const auto copy = [](const Floats& floats) {
+    return floats_of({floats.data(), floats.data() + floats.size()});
+  };
+  added.attention_norm = {copy(layer.attention_norm.scale), copy(layer.attention_norm.bias)};
+  added.qkv = PackedWeights(layer.qkv, Compute::f32);
+}
+
+Weights weights_of(const PlainLayer& layer) {
   Weights weights;
-  weights.layers.push_back(std::move(layer));
+  add_layer(weights, layer);
   return weights;
 }
 
 TEST(ScoreBoundsTest, HoldForRandomAndForAdversarialInputs) {
   for (uint64_t seed = 1; seed <= 6; ++seed) {
     RandomFloats random(seed);
-    const Weights weights = weights_of(random_layer(random, seed % 2 == 0));
-    const LayerWeights& layer = weights.layers.front();
+    const PlainLayer layer = random_layer(random, seed % 2 == 0);
+    const Weights weights = weights_of(layer);
     const ScoreBounds bounds = weight_score_bounds(shape_of(), weights);
     ASSERT_EQ(bounds.norm_bound.size(), static_cast<size_t>(query_heads));
     for (int head = 0; head < query_heads; ++head) {
@@ -164,8 +179,8 @@ TEST(ScoreBoundsTest, HoldForRandomAndForAdversarialInputs) {
 
 TEST(ScoreBoundsTest, AreWhatTheFormulaSays) {
   RandomFloats random(5);
-  const Weights weights = weights_of(random_layer(random, true));
-  const LayerWeights& layer = weights.layers.front();
+  const PlainLayer layer = random_layer(random, true);
+  const Weights weights = weights_of(layer);
   const ScoreBounds bounds = weight_score_bounds(shape_of(), weights);
   double largest = 0.0;
   double squares = 0.0;
@@ -189,7 +204,7 @@ TEST(ScoreBoundsTest, AreWhatTheFormulaSays) {
 
 TEST(ScoreBoundsTest, AreMetWhereLayerNormLeavesTheTopDirectionsAlone) {
   RandomFloats random(8);
-  LayerWeights layer = random_layer(random, false);
+  PlainLayer layer = random_layer(random, false);
   layer.attention_norm.scale = floats_of(std::vector<float>(hidden, 2.0F));
   // Rows without a mean: the top directions have none either, so that centring does not move them.
   for (size_t r = 0; r < layer.qkv.rows; ++r) {
@@ -197,20 +212,19 @@ TEST(ScoreBoundsTest, AreMetWhereLayerNormLeavesTheTopDirectionsAlone) {
     const float mean = std::accumulate(row, row + hidden, 0.0F) / hidden;
     for (int i = 0; i < hidden; ++i) row[i] -= mean;
   }
-  const Weights weights = weights_of(std::move(layer));
+  const Weights weights = weights_of(layer);
   const ScoreBounds bounds = weight_score_bounds(shape_of(), weights);
   for (int head = 0; head < query_heads; ++head) {
-    const Singular top = top_singular(weights.layers.front(), head);
-    EXPECT_NEAR(score(weights.layers.front(), head, top.query, top.key) /
-                    bounds.norm_bound[static_cast<size_t>(head)],
-                1.0, 1e-4);
+    const Singular top = top_singular(layer, head);
+    EXPECT_NEAR(score(layer, head, top.query, top.key) / bounds.norm_bound[static_cast<size_t>(head)], 1.0,
+                1e-4);
   }
 }
 
 TEST(ScoreBoundsTest, AsThePaperPrintsThemAreNoBounds) {
   // One channel stands out in γ, and queries and keys read that channel alone.
   RandomFloats random(1);
-  LayerWeights layer = random_layer(random, false);
+  PlainLayer layer = random_layer(random, false);
   std::vector<float> gamma(hidden, 0.01F);
   gamma[7] = 3.0F;
   layer.attention_norm.scale = floats_of(gamma);
@@ -218,12 +232,12 @@ TEST(ScoreBoundsTest, AsThePaperPrintsThemAreNoBounds) {
     std::fill_n(layer.qkv.row(r), hidden, 0.0F);
     layer.qkv.row(r)[7] = r % head_size == 0 ? 1.0F : 0.0F;
   }
-  const Weights weights = weights_of(std::move(layer));
+  const Weights weights = weights_of(layer);
   const ScoreBounds bounds = weight_score_bounds(shape_of(), weights);
   Row spike(hidden, 0.0);
   spike[7] = 1.0;
   for (int head = 0; head < query_heads; ++head) {
-    const double reached = score(weights.layers.front(), head, spike, spike);
+    const double reached = score(layer, head, spike, spike);
     EXPECT_GT(reached, 1.5 * bounds.paper[static_cast<size_t>(head)]);
     EXPECT_LE(reached, bounds.norm_bound[static_cast<size_t>(head)]);
   }
@@ -232,8 +246,8 @@ TEST(ScoreBoundsTest, AsThePaperPrintsThemAreNoBounds) {
 TEST(ScoreBoundsTest, AreGivenLayerByLayer) {
   RandomFloats random(2);
   Weights weights;
-  weights.layers.push_back(random_layer(random, false));
-  weights.layers.push_back(random_layer(random, false));
+  add_layer(weights, random_layer(random, false));
+  add_layer(weights, random_layer(random, false));
   const ScoreBounds both = weight_score_bounds(shape_of(2), weights);
   ASSERT_EQ(both.norm_bound.size(), 2U * query_heads);
   ASSERT_EQ(both.paper.size(), 2U * query_heads);
@@ -247,19 +261,18 @@ TEST(ScoreBoundsTest, HoldWhereAHeadIsWiderThanTheModel) {
   Shape shape = shape_of();
   shape.hidden = 6;
   RandomFloats random(4);
-  LayerWeights layer;
+  PlainLayer layer;
   layer.attention_norm.scale = floats_of(std::vector<float>(6, 1.0F));
   layer.qkv = Matrix((query_heads + 2 * kv_heads) * head_size, 6);
   const std::vector<float> values = random.vector(layer.qkv.values.size(), 1.0F);
   std::copy(values.begin(), values.end(), layer.qkv.data());
-  const Weights weights = weights_of(std::move(layer));
+  const Weights weights = weights_of(layer);
   const ScoreBounds bounds = weight_score_bounds(shape, weights);
-  const LayerWeights& read = weights.layers.front();
   const auto unit_score = [&](const Row& x, const Row& y) {
     double sum = 0.0;
     for (int i = 0; i < head_size; ++i) {
-      sum += std::inner_product(x.begin(), x.end(), read.qkv.row(static_cast<size_t>(i)), 0.0) *
-             std::inner_product(y.begin(), y.end(), read.qkv.row(static_cast<size_t>(key_row(0) + i)), 0.0);
+      sum += std::inner_product(x.begin(), x.end(), layer.qkv.row(static_cast<size_t>(i)), 0.0) *
+             std::inner_product(y.begin(), y.end(), layer.qkv.row(static_cast<size_t>(key_row(0) + i)), 0.0);
     }
     return std::abs(sum) / std::sqrt(dot(x, x) * dot(y, y));
   };

@@ -679,7 +679,7 @@ TEST(ReportTest, HandlesNoRowsAndUnknownFormats) {
 }
 
 TEST(ProvenanceTest, KnowsThisProgramAndMachine) {
-  const Provenance provenance = current_provenance();
+  const Provenance provenance = current_provenance(Compute::f32);
   EXPECT_FALSE(provenance.program_version.empty());
   EXPECT_FALSE(provenance.commit.empty());
   EXPECT_FALSE(provenance.cpu.empty());

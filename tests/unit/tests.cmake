@@ -19,5 +19,6 @@ razorscope_tests(unit
   transformer_test.cpp
   compensation_test.cpp
   codec_test.cpp
+  compute_test.cpp
   row_store_test.cpp
 )

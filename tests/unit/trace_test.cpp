@@ -552,7 +552,7 @@ TEST_F(RecorderTest, WritesATraceThatReadsAsWhatTheModelComputed) {
         EXPECT_TRUE(is(layer.q, computed[0].data(), 50, 60));
         EXPECT_TRUE(is(layer.k, computed[1].data(), 50, 30));
         EXPECT_TRUE(is(layer.v, computed[2].data(), 50, 30));
-        const Matrix& weight = transformer.weights().layers[static_cast<size_t>(i)].attention_out;
+        const Matrix weight = transformer.weights().layers[static_cast<size_t>(i)].attention_out.unpacked();
         EXPECT_TRUE(is(layer.output_weight, weight.data(), 64, 60));
       }
     }
