@@ -25,15 +25,6 @@ struct HeadView {
   int entries() const { return slots + compensation_slots; }
 };
 
-/// How the products with coded rows are computed.
-enum class Products : uint8_t {
-  /// As exact as the rows allow: f32 sums, or 16-bit integers for queries and weights over integer codes.
-  exact,
-  /// 8-bit queries and weights over integer codes (q8_0, q4_0, q4_1, int8-token, KIVI): faster, at an error
-  /// that tests/kernel states. Other formats are read as under `exact`.
-  int8,
-};
-
 /// The query heads that share this KV head, at one position.
 struct GroupQuery {
   int group = 0;
@@ -41,7 +32,6 @@ struct GroupQuery {
   float scale = 1.0F;
   const float* slopes = nullptr;  // [group] under ALiBi, else null
   int position = 0;               // of the query; read under ALiBi only
-  Products products = Products::exact;
 };
 
 /// score(slot) = scale·q·k - slope·(position - slot's position); a compensation slot: scale·q·k̂ + bias -

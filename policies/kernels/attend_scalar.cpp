@@ -42,12 +42,9 @@ void attend_piece_scalar(const AttentionPiece& piece, const GroupQuery& query, c
       total += weight;
       for (size_t i = 0; i < sums.size(); ++i) sums[i] += weight * values[slot * sums.size() + i];
     }
-    // The share's own largest score is rounded to f32: the sums are given for the rounded one.
     output.largest[g] = static_cast<float>(largest);
-    const double shift = std::exp(largest - output.largest[g]);
-    output.total[g] = static_cast<float>(total * shift);
-    for (int i = 0; i < d; ++i)
-      output.out[g * d + i] = static_cast<float>(sums[static_cast<size_t>(i)] * shift);
+    output.total[g] = static_cast<float>(total);
+    for (int i = 0; i < d; ++i) output.out[g * d + i] = static_cast<float>(sums[static_cast<size_t>(i)]);
     if (output.scores != nullptr) {
       float* row = output.scores + static_cast<size_t>(g) * output.score_stride;
       std::transform(scores.begin(), scores.end(), row,

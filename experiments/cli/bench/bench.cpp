@@ -10,6 +10,7 @@ void add_bench(CLI::App& app) {
       add_command(app, "bench", "our speed against the machine's own limit, measured in the same run",
                   "razorscope bench prefill --model smollm2-135m --tokens 512");
   bench->require_subcommand(1);
+  add_bench_attention(*bench);
   add_bench_prefill(*bench);
   add_bench_decode(*bench);
 }

@@ -36,4 +36,12 @@ class ReadPeak {
   Floats values_;
 };
 
+/// How many f32 multiply-adds all threads together compute on numbers in registers, by this processor's
+/// widest vectors.
+class MultiplyAddPeak {
+ public:
+  TimedWork work() const;
+  double gflop_per_s(double seconds) const;
+};
+
 }  // namespace razorscope::cli
