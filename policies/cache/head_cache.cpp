@@ -224,7 +224,34 @@ HeadView head_view(int head_size, int slots, const RowSegments& keys, const RowS
 
 }  // namespace
 
+namespace {
+
+void set_compensation(HeadView& head, const CompensationView& view) {
+  head.compensation_slots = view.slots;
+  head.compensation_keys = view.keys;
+  head.compensation_values = view.values;
+  head.compensation_bias = view.bias;
+}
+
+}  // namespace
+
+std::optional<HeadView> HeadCache::view() const {
+  if (spec_.rotation != nullptr || (has_compensation() && compensation_->depends_on_query()))
+    return std::nullopt;
+  const std::optional<RowSegments> keys = keys_->kernel_rows();
+  const std::optional<RowSegments> values = values_->kernel_rows();
+  if (!keys || !values) return std::nullopt;
+  HeadView head = head_view(spec_.head_size, tokens(), *keys, *values);
+  head.positions = positions_.as<int32_t>();
+  if (has_compensation()) set_compensation(head, compensation_->view(nullptr));
+  return head;
+}
+
 void HeadCache::attend(const GroupQuery& query, const GroupOutput& output) const {
+  if (const std::optional<HeadView> head = view()) {
+    attend_group(*head, query, output);
+    return;
+  }
   std::vector<float> decoded_keys;
   std::vector<float> decoded_values;
   const RowSegments values = readable(*values_, spec_.head_size, decoded_values);
@@ -281,14 +308,8 @@ void HeadCache::attend_to(std::span<const int32_t> slots, const GroupQuery& quer
 }
 
 void HeadCache::attend_rows(HeadView head, const GroupQuery& query, const GroupOutput& output) const {
-  const auto set_compensation = [&](const CompensationView& view) {
-    head.compensation_slots = view.slots;
-    head.compensation_keys = view.keys;
-    head.compensation_values = view.values;
-    head.compensation_bias = view.bias;
-  };
   if (!has_compensation() || !compensation_->depends_on_query()) {
-    if (has_compensation()) set_compensation(compensation_->view(nullptr));
+    if (has_compensation()) set_compensation(head, compensation_->view(nullptr));
     attend_group(head, query, output);
     return;
   }
@@ -299,7 +320,7 @@ void HeadCache::attend_rows(HeadView head, const GroupQuery& query, const GroupO
     one.q = query.q + static_cast<ptrdiff_t>(g) * spec_.head_size;
     if (query.slopes != nullptr) one.slopes = query.slopes + g;
     std::transform(one.q, one.q + spec_.head_size, scaled.begin(), [&](float x) { return x * query.scale; });
-    set_compensation(compensation_->view(scaled.data()));
+    set_compensation(head, compensation_->view(scaled.data()));
     GroupOutput part = output;
     part.out += static_cast<ptrdiff_t>(g) * spec_.head_size;
     if (part.scores != nullptr) part.scores += static_cast<ptrdiff_t>(g) * head.entries();

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -59,6 +60,9 @@ class HeadCache {
   /// Attention of the group's queries over all slots; scores and their order as in GroupOutput. With a
   /// rotation each key stands at its rank by position among what is held, and the query at the last rank.
   void attend(const GroupQuery& query, const GroupOutput& output) const;
+  /// What attend() reads, where one view serves every query and no row needs to be decoded first. Valid until
+  /// the cache changes.
+  std::optional<HeadView> view() const;
 
   /// The same over some slots only (ascending, at least one); the others' scores are -infinity. Rows are
   /// gathered, decoded. Never with a rotation.

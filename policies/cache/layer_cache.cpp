@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "models/base/parallel.hpp"
 #include "policies/cache/chunked_prefix.hpp"
 
 namespace razorscope {
@@ -142,6 +143,23 @@ void LayerCache::attend(int kv_head, const GroupQuery& query, const GroupOutput&
   if (output.scores != nullptr) std::copy(weights.begin(), weights.end(), output.scores);
   if (output.log_sum != nullptr) std::copy(log_sums.begin(), log_sums.end(), output.log_sum);
   for (size_t i = 0; i < weights.size(); ++i) weights[i] = std::exp(weights[i] - log_sums[i / entries]);
+}
+
+void LayerCache::attend_all(std::span<const GroupQuery> queries, std::span<const GroupOutput> outputs) {
+  const Selection& selection = run_->selection();
+  const bool only_attends = selection.reads_all() && selection.when() != When::every_step;
+  std::vector<AttentionJob> jobs;
+  for (size_t h = 0; h < heads_.size() && only_attends; ++h) {
+    const std::optional<HeadView> view = heads_[h].view();
+    if (!view) break;
+    jobs.push_back({*view, queries[h], outputs[h]});
+  }
+  if (jobs.size() == heads_.size()) {
+    attend_heads(jobs);
+    return;
+  }
+  parallel_for(heads(),
+               [&](int h) { attend(h, queries[static_cast<size_t>(h)], outputs[static_cast<size_t>(h)]); });
 }
 
 void LayerCache::accumulate_scores() {

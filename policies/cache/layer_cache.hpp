@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "models/language/shape.hpp"
@@ -64,6 +65,9 @@ class LayerCache {
   /// -infinity. exact_weights: see QueryView. May run for different heads on different threads.
   void attend(int kv_head, const GroupQuery& query, const GroupOutput& output,
               std::span<const double> exact_weights = {});
+
+  /// attend() for all KV heads at once, on all threads: cut along the sequence where that is possible.
+  void attend_all(std::span<const GroupQuery> queries, std::span<const GroupOutput> outputs);
 
   /// Under every_step: plans and drops after the token at `position` was attended. Returns what was planned
   /// (empty heads otherwise).

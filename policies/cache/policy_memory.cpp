@@ -67,10 +67,14 @@ void PolicyMemory::step(int layer, const QueriesKeysValues& token, float* out) {
   const Shape& shape = run_.shape();
   LayerCache& cache = layers_[static_cast<size_t>(layer)];
   cache.append(token.first_position, token.k, token.v);
-  parallel_for(shape.kv_heads, [&](int h) {
+  std::vector<GroupQuery> queries;
+  std::vector<GroupOutput> outputs;
+  for (int h = 0; h < shape.kv_heads; ++h) {
     const ptrdiff_t offset = static_cast<ptrdiff_t>(h) * shape.group_size() * shape.head_size;
-    cache.attend(h, group_query(shape, token, 0, h), {out + offset, nullptr, nullptr});
-  });
+    queries.push_back(group_query(shape, token, 0, h));
+    outputs.push_back({out + offset, nullptr, nullptr});
+  }
+  cache.attend_all(queries, outputs);
   cache.end_step(token.first_position);
 }
 
