@@ -187,8 +187,10 @@ void scores_of_kivi_keys(const PieceWork& work, size_t begin, size_t count, floa
   });
 }
 
-/// Rows of a head size that the kernels of their format don't know, one element at a time.
-void decode_block(const RowSegment& segment, size_t first, size_t count, size_t d, float* out) {
+/// Rows of a head size that the kernels of their format don't know, one element at a time. The segment's
+/// scale is left to the queries and to the output, as in all kernels.
+void decode_block(RowSegment segment, size_t first, size_t count, size_t d, float* out) {
+  segment.scale = 1.0F;
   for (size_t t = 0; t < count; ++t) {
     for (size_t i = 0; i < d; ++i) {
       out[t * d + i] = static_cast<float>(
