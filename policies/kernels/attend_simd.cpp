@@ -163,7 +163,7 @@ void sums_of_codes(const PieceWork& work, size_t begin, size_t count, const floa
                    const float* correction, float* out) {
   const size_t blocks = blocks_of(work.d);
   float* scratch = work.scratch;
-  const BlockScales scales{scratch, scratch + blocks * run_slots, scratch + 2 * blocks * run_slots};
+  const BlockScales scales{scratch, scratch + blocks * run_slots};
   const std::vector<float> ones(work.rows, 1.0F);
   for (size_t t = 0; t < count; t += run_slots) {
     const std::byte* values = work.values(begin + t);
@@ -188,8 +188,10 @@ void scores_of_kivi_keys(const PieceWork& work, size_t begin, size_t count, floa
   });
 }
 
-/// Rows of a head size that the kernels of their format don't know, one element at a time.
-void decode_block(const RowSegment& segment, size_t first, size_t count, size_t d, float* out) {
+/// Rows of a head size that the kernels of their format don't know, one element at a time. The segment's
+/// scale is left to the queries and to the output, as in all kernels.
+void decode_block(RowSegment segment, size_t first, size_t count, size_t d, float* out) {
+  segment.scale = 1.0F;
   for (size_t t = 0; t < count; ++t) {
     for (size_t i = 0; i < d; ++i) {
       out[t * d + i] = static_cast<float>(
@@ -220,9 +222,9 @@ void sums_of_decoded(const PieceWork& work, size_t begin, size_t count, const fl
 }
 
 // Floats of scratch that kernels need: a decoded block; two scales for each block of channels and token of a
-// run, and the largest; a tile's queries for a group of KIVI's keys.
+// run; a tile's queries for a group of KIVI's keys.
 size_t decoded_scratch(size_t d) { return block_slots * d; }
-size_t codes_scratch(size_t d) { return blocks_of(d) * (2 * run_slots + 1); }
+size_t codes_scratch(size_t d) { return blocks_of(d) * 2 * run_slots; }
 size_t kivi_scratch(size_t d) { return d + largest_tile * d / 2; }
 
 // Only the target avx512-bf16 is given dot products of bf16.

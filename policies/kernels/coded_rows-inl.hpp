@@ -3,7 +3,7 @@
 //   q·k      = Σ_b scale_b · (Σ_i code_i·q_i) + zero_b · (Σ_i q_i)           over the channels i of block b
 //   Σ_t w v  = Σ_t (w_t·scale_tb)·code_ti + Σ_t w_t·zero_tb
 // A query is rounded to 1/32767 of its largest element; a weight, times its token's scale, to 1/32767 of the
-// largest such product that is possible among 64 tokens.
+// largest such product among 64 tokens.
 #if defined(RAZORSCOPE_CODED_ROWS_INL) == defined(HWY_TARGET_TOGGLE)
 #ifdef RAZORSCOPE_CODED_ROWS_INL
 #undef RAZORSCOPE_CODED_ROWS_INL
@@ -213,7 +213,6 @@ struct BlockScales {
   // [blocks, run_slots]; beyond the tokens: 0
   float* scales;
   float* zeros;
-  float* largest;  // [blocks], of |scale|
 };
 
 /// Goes over the rows in order, and so is the pass that brings them from memory.
@@ -245,10 +244,6 @@ HWY_INLINE void gather_scales(const std::byte* values, size_t stride, size_t cou
   for (size_t b = 0; b < blocks; ++b) {
     float* scales = out.scales + b * run_slots;
     widen(scales);
-    FloatVector largest = hn::Zero(tag);
-    for (size_t t = 0; t < run_slots; t += lanes)
-      largest = hn::Max(largest, hn::Abs(hn::Load(tag, scales + t)));
-    out.largest[b] = hn::GetLane(hn::MaxOfLanes(tag, largest));
     if constexpr (Rows::has_zero) {
       float* zeros = out.zeros + b * run_slots;
       widen(zeros);
@@ -314,13 +309,6 @@ HWY_INLINE void add_coded_values(const std::byte* values, size_t stride, size_t 
                                  float* out) {
   const FloatTag tag;
   const size_t lanes = hn::Lanes(tag);
-  std::array<float, Tile> largest;
-  for (size_t g = 0; g < Tile; ++g) {
-    FloatVector most = hn::Zero(tag);
-    for (size_t t = 0; t < run_slots; t += lanes)
-      most = hn::Max(most, hn::Load(tag, weights + g * block_slots + t));
-    largest[g] = hn::GetLane(hn::MaxOfLanes(tag, most));
-  }
   const size_t halves = halves_of(d);
   constexpr int halves_at_once = has_32_registers ? 2 : 1;
   for (size_t block = 0; block < blocks_of(d); ++block) {
@@ -328,19 +316,20 @@ HWY_INLINE void add_coded_values(const std::byte* values, size_t stride, size_t 
     std::array<float, Tile> unit;
     std::array<float, Tile> zero;
     for (size_t g = 0; g < Tile; ++g) {
-      const float most = largest[g] * scales.largest[block];
-      unit[g] = most / largest_short;
-      // Below the smallest normal number a factor would be infinite: such weights count for nothing.
-      const float factor = unit[g] > 1e-37F ? 1.0F / unit[g] : 0.0F;
       alignas(64) std::array<float, run_slots> scaled;
+      FloatVector largest = hn::Zero(tag);
       FloatVector zeros = hn::Zero(tag);
       for (size_t t = 0; t < run_slots; t += lanes) {
         const FloatVector weight = hn::Load(tag, weights + g * block_slots + t);
-        hn::Store(hn::Mul(weight, hn::Load(tag, scales.scales + block * run_slots + t)), tag,
-                  scaled.data() + t);
+        const FloatVector product = hn::Mul(weight, hn::Load(tag, scales.scales + block * run_slots + t));
+        hn::Store(product, tag, scaled.data() + t);
+        largest = hn::Max(largest, hn::Abs(product));
         if constexpr (Rows::has_zero)
           zeros = hn::MulAdd(weight, hn::Load(tag, scales.zeros + block * run_slots + t), zeros);
       }
+      unit[g] = hn::GetLane(hn::MaxOfLanes(tag, largest)) / largest_short;
+      // Below the smallest normal number a factor would be infinite: such weights count for nothing.
+      const float factor = unit[g] > 1e-37F ? 1.0F / unit[g] : 0.0F;
       round_to_shorts(scaled.data(), factor, run_slots,
                       reinterpret_cast<int16_t*>(weight_pairs.data() + g * run_slots / 2));
       zero[g] = Rows::has_zero ? hn::GetLane(hn::SumOfLanes(tag, zeros)) : 0.0F;

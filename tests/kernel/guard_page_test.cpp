@@ -17,6 +17,8 @@ using testing::available_tables;
 using testing::CaseNumbers;
 using testing::CaseSpec;
 using testing::HeadCase;
+using testing::key_formats;
+using testing::value_formats;
 
 enum class Side { end, begin };
 
@@ -59,23 +61,25 @@ void expect_no_fault(const Task& task) {
       ::testing::ExitedWithCode(0), "");
 }
 
+/// Every format and head size, the formats of values by turns; some in segments.
 std::vector<CaseSpec> cases() {
   std::vector<CaseSpec> specs;
-  for (const int head_size : {1, 3, 7, 8, 9, 15, 16, 17, 31, 33, 64, 80, 96, 128, 256}) {
-    for (const int slots : {1, 2, 16, 63, 64, 65}) {
-      for (const RowFormat keys : {RowFormat::f32, RowFormat::f16}) {
-        for (const RowFormat values : {RowFormat::f32, RowFormat::f16}) {
-          CaseSpec spec;
-          spec.head_size = head_size;
-          spec.slots = slots;
-          spec.keys = keys;
-          spec.values = values;
-          spec.group = 1 + static_cast<int>(specs.size() % 5);
-          spec.alibi = specs.size() % 2 == 0;
-          spec.compensation_slots = specs.size() % 3 == 0 ? 3 : 0;
-          spec.misaligned = specs.size() % 7 == 0;
-          specs.push_back(spec);
-        }
+  for (const int head_size : {1, 3, 7, 8, 9, 15, 16, 17, 31, 33, 48, 64, 80, 96, 128, 256}) {
+    for (const RowFormat keys : key_formats) {
+      for (const int slots : {1, 2, 33, 64}) {
+        CaseSpec spec;
+        const size_t turn = specs.size();
+        spec.head_size = head_size;
+        spec.slots = slots;
+        spec.keys = keys;
+        spec.values = value_formats[(turn + turn / 12) % value_formats.size()];
+        spec.group = 1 + static_cast<int>(turn % 5);
+        spec.alibi = turn % 2 == 0;
+        spec.compensation_slots = turn % 3 == 0 ? 3 : 0;
+        spec.misaligned = turn % 7 == 0;
+        spec.value_residual = turn % 5 == 0 ? 19 : 0;
+        spec.exact = turn % 11 == 0 ? 1 : 0;
+        specs.push_back(spec);
       }
     }
   }

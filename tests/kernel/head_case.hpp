@@ -6,48 +6,56 @@
 #include <cstdint>
 #include <cstring>
 #include <fmt/format.h>
+#include <limits>
 #include <numeric>
 #include <random>
 #include <string>
 #include <vector>
 
-#include "models/base/half.hpp"
 #include "policies/kernels/attend.hpp"
+#include "policies/kernels/hadamard.hpp"
 #include "policies/kernels/kernel_table.hpp"
+#include "tests/kernel/stored_rows.hpp"
 
 namespace razorscope::testing {
 
 /// What the scores of a case look like.
 enum class Scores {
   ordinary,  // about normal
+  equal,     // all of them 0
   extreme,   // +80 and -80 by turns
   dominant,  // one slot at +80, the rest at -80
+  spread,    // evenly from +80 down to -80
 };
 
-/// One call of attend_group, as a test asks for it.
+/// One call of attend_group, as a test asks for it. Slots are coded rows first, then a residual, then exact
+/// ones, as stores have them; KIVI's keys are coded in whole groups, and what is left goes to the residual.
 struct CaseSpec {
   int head_size = 64;
   int group = 1;
   int slots = 16;
   RowFormat keys = RowFormat::f32;
   RowFormat values = RowFormat::f32;
+  int key_residual = 0;    // slots whose keys lie in f16, in a ring's two parts
+  int value_residual = 0;  // the same of values
+  int exact = 0;           // the last slots, whose keys and values lie in f32
+  bool rotated = false;    // coded rows went through hadamard()
+  bool flat = false;       // some rows and channels are all one number, so that their scales are zero
   int compensation_slots = 0;
   bool alibi = false;
   Scores scores = Scores::ordinary;
-  bool misaligned =
-      false;  // rows begin one element off a vector's boundary, and one element lies between them
+  // Rows begin off a vector's boundary, and lie as little apart as their format's alignment allows: coded
+  // ones at odd addresses by turns.
+  bool misaligned = false;
 
   std::string text() const {
-    const auto name = [](RowFormat format) { return format == RowFormat::f32 ? "f32" : "f16"; };
     return fmt::format(
-        "head size {}, group {}, slots {}, keys {}, values {}, compensation slots {}, alibi {}, scores {}, "
-        "misaligned {}",
-        head_size, group, slots, name(keys), name(values), compensation_slots, alibi,
-        static_cast<int>(scores), misaligned);
+        "head size {}, group {}, slots {}, keys {}, values {}, residual of keys {}, of values {}, exact {}, "
+        "rotated {}, flat {}, compensation slots {}, alibi {}, scores {}, misaligned {}",
+        head_size, group, slots, row_format_name(keys), row_format_name(values), key_residual, value_residual,
+        exact, rotated, flat, compensation_slots, alibi, static_cast<int>(scores), misaligned);
   }
 };
-
-inline size_t element_size(RowFormat format) { return format == RowFormat::f32 ? 4 : 2; }
 
 /// A case's plain numbers: what the rows of its cache are made from.
 struct CaseNumbers {
@@ -75,7 +83,9 @@ struct CaseNumbers {
     fill(compensation_keys, spec.compensation_slots);
     fill(compensation_values, spec.compensation_slots);
     for (int i = 0; i < spec.compensation_slots; ++i) compensation_bias.push_back(2.0F * normal(random));
-    if (spec.scores != Scores::ordinary) make_scores_large(spec, random);
+    if (spec.flat) flatten(d);
+    if (spec.scores == Scores::equal) std::fill(q.begin(), q.end(), 0.0F);
+    if (spec.scores != Scores::ordinary && spec.scores != Scores::equal) make_scores_large(spec, random);
     // Positions with gaps, in no order, all before the query's.
     positions.resize(static_cast<size_t>(spec.slots));
     std::iota(positions.begin(), positions.end(), 0);
@@ -93,6 +103,17 @@ struct CaseNumbers {
   static float scale(const CaseSpec& spec) { return 1.0F / std::sqrt(static_cast<float>(spec.head_size)); }
 
  private:
+  /// Every third row is one number or 0, and every fifth channel one number for all rows.
+  void flatten(size_t d) {
+    for (std::vector<float>* rows : {&keys, &values}) {
+      for (size_t i = 0; i < rows->size(); ++i) {
+        const size_t row = i / d;
+        if (i % d % 5 == 1) (*rows)[i] = (*rows)[i % d];
+        if (row % 3 == 1) (*rows)[i] = row % 2 == 0 ? 0.0F : (*rows)[row * d];
+      }
+    }
+  }
+
   /// q = direction·sqrt(d) for every query head, so that a key's score is its component along the direction.
   void make_scores_large(const CaseSpec& spec, std::mt19937& random) {
     const auto d = static_cast<size_t>(spec.head_size);
@@ -104,9 +125,12 @@ struct CaseNumbers {
     const auto chosen = std::uniform_int_distribution<int>(0, std::max(0, spec.slots - 1))(random);
     for (int s = 0; s < spec.slots; ++s) {
       const bool high = spec.scores == Scores::extreme ? s % 2 == 0 : s == chosen;
+      float score = high ? 80.0F : -80.0F;
+      if (spec.scores == Scores::spread)
+        score = 80.0F - 160.0F * static_cast<float>(s) / static_cast<float>(spec.slots);
       for (size_t i = 0; i < d; ++i) {
         float& key = keys[static_cast<size_t>(s) * d + i];
-        key = 0.01F * key + (high ? 80.0F : -80.0F) * direction[i];
+        key = 0.01F * key + score * direction[i];
       }
     }
   }
@@ -120,8 +144,8 @@ class HeadCase {
   HeadCase(const CaseSpec& spec, const CaseNumbers& numbers, Memory& memory) : spec_(spec) {
     view_.head_size = spec.head_size;
     view_.slots = spec.slots;
-    view_.keys = rows(numbers.keys, spec.keys, memory);
-    view_.values = rows(numbers.values, spec.values, memory);
+    view_.keys = segments(numbers.keys, spec.keys, spec.key_residual, memory);
+    view_.values = segments(numbers.values, spec.values, spec.value_residual, memory);
     if (spec.alibi) view_.positions = plain(numbers.positions, memory);
     if (spec.compensation_slots > 0) {
       view_.compensation_slots = spec.compensation_slots;
@@ -144,6 +168,13 @@ class HeadCase {
   const GroupQuery& query() const { return query_; }
   const GroupOutput& output() const { return output_; }
 
+  /// What was there before is no result.
+  void clear() const {
+    std::fill_n(output_.out, spec_.group * spec_.head_size, std::numeric_limits<float>::quiet_NaN());
+    std::fill_n(output_.scores, spec_.group * view_.entries(), std::numeric_limits<float>::quiet_NaN());
+    std::fill_n(output_.log_sum, spec_.group, std::numeric_limits<float>::quiet_NaN());
+  }
+
   std::vector<float> out() const { return {output_.out, output_.out + spec_.group * spec_.head_size}; }
   std::vector<float> scores() const {
     return {output_.scores, output_.scores + spec_.group * view_.entries()};
@@ -158,22 +189,41 @@ class HeadCase {
     return address;
   }
 
-  RowSegment rows(const std::vector<float>& values, RowFormat format, Memory& memory) {
-    const size_t row_bytes = static_cast<size_t>(spec_.head_size) * element_size(format);
-    const size_t gap = spec_.misaligned ? element_size(format) : 0;
-    const size_t stride = row_bytes + gap;
-    const auto slots = static_cast<size_t>(spec_.slots);
-    // The last row ends with its last element: nothing may be read behind it.
-    std::byte* address = memory(slots == 0 ? 0 : slots * stride - gap, gap);
-    for (size_t s = 0; s < slots; ++s) {
-      const float* row = values.data() + s * static_cast<size_t>(spec_.head_size);
-      if (format == RowFormat::f32) {
-        std::memcpy(address + s * stride, row, row_bytes);
-      } else {
-        store_half(row, static_cast<size_t>(spec_.head_size), address + s * stride);
-      }
+  RowSegments segments(const std::vector<float>& numbers, RowFormat format, int residual, Memory& memory) {
+    const int exact = std::min(spec_.exact, spec_.slots);
+    int coded = std::max(0, spec_.slots - exact - residual);
+    if (in_groups(format)) coded -= coded % 32;
+    residual = spec_.slots - exact - coded;
+    RowSegments segments;
+    const float* row = numbers.data();
+    const auto add = [&](RowFormat stored, int rows, bool rotated) {
+      if (rows > 0) segments.add(segment(row, stored, rows, rotated, memory));
+      row += static_cast<size_t>(rows) * static_cast<size_t>(spec_.head_size);
+    };
+    add(format, coded, spec_.rotated);
+    add(RowFormat::f16, residual / 3, false);
+    add(RowFormat::f16, residual - residual / 3, false);
+    add(RowFormat::f32, exact, false);
+    return segments;
+  }
+
+  /// The last row ends with its last byte: nothing may be read behind it.
+  RowSegment segment(const float* numbers, RowFormat format, int rows, bool rotated, Memory& memory) {
+    const auto d = static_cast<size_t>(spec_.head_size);
+    std::vector<float> plain(numbers, numbers + static_cast<size_t>(rows) * d);
+    if (rotated) {
+      for (size_t begin = 0; begin < plain.size(); begin += d)
+        hadamard(plain.data() + begin, spec_.head_size);
     }
-    return {format, address, stride, spec_.slots};
+    const StoredRows stored = store_rows(format, plain.data(), rows, spec_.head_size);
+    const size_t gap = spec_.misaligned ? alignment_of(format) : 0;
+    const size_t stride = stored.row_bytes + gap;
+    const size_t steps = stored.bytes.size() / stored.row_bytes;
+    std::byte* address = memory(steps * stride - gap, gap);
+    for (size_t step = 0; step < steps; ++step) {
+      std::memcpy(address + step * stride, stored.bytes.data() + step * stored.row_bytes, stored.row_bytes);
+    }
+    return {format, address, stride, rows, stored.scale, rotated};
   }
 
   CaseSpec spec_;
@@ -224,29 +274,32 @@ inline std::vector<const KernelTable*> available_tables() {
 /// Normalised mean squared error of rows of `row` numbers, Σ(a-b)² / Σb², the largest over the rows; NaN
 /// where anything is NaN. `size` is the mean square that a row is expected to have: a row that is smaller by
 /// chance, because its terms cancel, is measured against that.
-inline double worst_nmse(const std::vector<float>& got, const std::vector<float>& expected, size_t row,
-                         double size) {
+template <typename Number>
+double worst_nmse(const std::vector<float>& got, const std::vector<Number>& expected, size_t row,
+                  double size) {
   double worst = 0.0;
   for (size_t begin = 0; begin < expected.size(); begin += row) {
     double difference = 0.0;
     double norm = 0.0;
     for (size_t i = begin; i < begin + row; ++i) {
-      const double delta = static_cast<double>(got[i]) - expected[i];
+      const double delta = static_cast<double>(got[i]) - static_cast<double>(expected[i]);
       difference += delta * delta;
-      norm += static_cast<double>(expected[i]) * expected[i];
+      norm += static_cast<double>(expected[i]) * static_cast<double>(expected[i]);
     }
-    const double nmse = difference / std::max(norm, size * static_cast<double>(row));
+    const double nmse =
+        difference == 0.0 ? 0.0 : difference / std::max(norm, size * static_cast<double>(row));
     if (!(nmse <= worst)) worst = nmse;
   }
   return worst;
 }
 
 /// The largest |a-b|, relative where |b| > 1.
-inline double worst_difference(const std::vector<float>& got, const std::vector<float>& expected) {
+template <typename Number>
+double worst_difference(const std::vector<float>& got, const std::vector<Number>& expected) {
   double worst = 0.0;
   for (size_t i = 0; i < expected.size(); ++i) {
-    const double difference =
-        std::abs(static_cast<double>(got[i]) - expected[i]) / std::max(1.0, std::abs(double{expected[i]}));
+    const double difference = std::abs(static_cast<double>(got[i]) - static_cast<double>(expected[i])) /
+                              std::max(1.0, std::abs(static_cast<double>(expected[i])));
     if (!(difference <= worst)) worst = difference;
   }
   return worst;

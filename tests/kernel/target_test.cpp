@@ -32,18 +32,24 @@ TEST_F(TargetTest, TheScalarTwinIsAlwaysThereAndFirst) {
 }
 
 TEST_F(TargetTest, EveryTargetHasItsOwnKernels) {
-  std::set<const void*> functions;
+  std::set<const void*> attention;
+  std::set<const void*> softmax;
   for (const KernelTable* table : available_tables()) {
     ASSERT_NE(table, nullptr);
-    functions.insert(reinterpret_cast<const void*>(table->attend_piece));
+    attention.insert(reinterpret_cast<const void*>(table->attend_piece));
+    softmax.insert(reinterpret_cast<const void*>(table->softmax_row));
   }
-  EXPECT_EQ(functions.size(), available_targets().size());
+  EXPECT_EQ(attention.size(), available_targets().size());
+  // Without rows of bf16, avx512-bf16 is avx512.
+  EXPECT_EQ(softmax.size(),
+            available_targets().size() - (kernels_of(Target::avx512_bf16) != nullptr ? 1 : 0));
 }
 
 TEST_F(TargetTest, AForcedTargetIsReallyUsed) {
   CaseSpec spec;
   spec.slots = 200;
   spec.group = 3;
+  spec.keys = spec.values = RowFormat::bf16;  // what targets differ in most
   const CaseNumbers numbers(spec, 1);
   for (const KernelTable* table : available_tables()) {
     force_target(target_name(table->target));
@@ -61,6 +67,30 @@ TEST_F(TargetTest, AForcedTargetIsReallyUsed) {
     table->softmax_row(expected.data(), expected.size(), 0.25F);
     EXPECT_EQ(row, expected);
   }
+}
+
+TEST_F(TargetTest, Avx512Bf16RoundsQueriesAndWeightsOfBf16RowsOnly) {
+  if (kernels_of(Target::avx512_bf16) == nullptr) GTEST_SKIP() << "this processor lacks AVX512_BF16";
+  const auto run = [](const char* target, RowFormat format, int head_size) {
+    force_target(target);
+    CaseSpec spec;
+    spec.head_size = head_size;
+    spec.slots = 200;
+    spec.keys = spec.values = format;
+    HeapMemory memory;
+    const HeadCase head(spec, CaseNumbers(spec, 2), memory);
+    attend_group(head.view(), head.query(), head.output());
+    return std::pair(head.out(), head.scores());
+  };
+  for (const int head_size : {64, 96, 128, 256}) {
+    const auto [plain, plain_scores] = run("avx512", RowFormat::bf16, head_size);
+    const auto [rounded, rounded_scores] = run("avx512-bf16", RowFormat::bf16, head_size);
+    EXPECT_NE(rounded, plain);
+    EXPECT_GT(testing::worst_nmse(rounded_scores, plain_scores, plain_scores.size(), 1.0), 1e-8);
+  }
+  EXPECT_EQ(run("avx512-bf16", RowFormat::bf16, 80), run("avx512", RowFormat::bf16, 80)) << "no such kernel";
+  for (const RowFormat format : {RowFormat::f32, RowFormat::f16, RowFormat::q8_0})
+    EXPECT_EQ(run("avx512-bf16", format, 64), run("avx512", format, 64));
 }
 
 TEST_F(TargetTest, AnUnknownNameIsAnErrorThatNamesTheAllowedOnes) {

@@ -1,4 +1,6 @@
 razorscope_tests(kernel
+  attend_formats_test.cpp
+  attend_segments_test.cpp
   attend_test.cpp
   column_sums_test.cpp
   guard_page_test.cpp
