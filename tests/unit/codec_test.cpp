@@ -10,10 +10,10 @@
 
 #include "models/base/error.hpp"
 #include "models/base/half.hpp"
-#include "policies/kernels/hadamard.hpp"
-#include "policies/kernels/stored_element.hpp"
 #include "policies/codecs/rounding.hpp"
 #include "policies/codecs/row_codec.hpp"
+#include "policies/kernels/hadamard.hpp"
+#include "policies/kernels/stored_element.hpp"
 #include "tests/support/codec_definitions.hpp"
 #include "tests/support/codec_store.hpp"
 
@@ -431,11 +431,12 @@ TEST(Codec, KernelsReadWhatTheStoreReads) {
   Rows exact;
   for (int t = 0; t < 200; ++t) {
     Row& row = exact.emplace_back();
-    for (int i = 0; i < head_size; ++i) row.push_back(std::sin(0.37F * static_cast<float>(t * head_size + i)));
+    for (int i = 0; i < head_size; ++i)
+      row.push_back(std::sin(0.37F * static_cast<float>(t * head_size + i)));
   }
-  for (const std::string name :
-       {"f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "int8-token", "fp8-e4m3", "kivi4", "kivi2", "kivi4/chunk",
-        "kivi4/prefix", "q4_0:residual=40", "q8_0/prefix", "q4_0:residual=16,rotate=yes", "bf16:residual=4"}) {
+  for (const std::string name : {"f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "int8-token", "fp8-e4m3",
+                                 "kivi4", "kivi2", "kivi4/chunk", "kivi4/prefix", "q4_0:residual=40",
+                                 "q8_0/prefix", "q4_0:residual=16,rotate=yes", "bf16:residual=4"}) {
     const std::unique_ptr<const Codec> codec = make_codec(name);
     for (const RowRole role : {RowRole::keys, RowRole::values}) {
       SCOPED_TRACE(name);
@@ -448,7 +449,8 @@ TEST(Codec, KernelsReadWhatTheStoreReads) {
       size_t slot = 0;
       for (int s = 0; s < segments->count(); ++s) {
         for (const Row& row : stored_rows((*segments)[s], head_size)) {
-          for (size_t i = 0; i < row.size(); ++i) ASSERT_NEAR(row[i], read[slot][i], 1e-6) << slot << ' ' << i;
+          for (size_t i = 0; i < row.size(); ++i)
+            ASSERT_NEAR(row[i], read[slot][i], 1e-6) << slot << ' ' << i;
           ++slot;
         }
       }
@@ -461,7 +463,7 @@ TEST(Codec, KiviGroupsWithDeadSlotsAreReadDecoded) {
   const std::unique_ptr<const Codec> codec = make_codec("kivi4:residual=0");
   const std::unique_ptr<RowStore> store = fill(*codec, Rows(320, Row(8)), 8, RowRole::keys, counter);
   EXPECT_TRUE(store->kernel_rows().has_value());
-  store->remove(5, true);
+  store->remove(5, 5);
   EXPECT_FALSE(store->kernel_rows().has_value());
 }
 
