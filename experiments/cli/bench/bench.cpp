@@ -12,6 +12,7 @@ void add_bench(CLI::App& app) {
   bench->require_subcommand(1);
   add_bench_prefill(*bench);
   add_bench_decode(*bench);
+  add_bench_compress(*bench);
 }
 
 }  // namespace razorscope::cli

@@ -8,5 +8,6 @@ namespace razorscope::cli {
 /// bench.cpp.
 void add_bench_prefill(CLI::App& bench);
 void add_bench_decode(CLI::App& bench);
+void add_bench_compress(CLI::App& bench);
 
 }  // namespace razorscope::cli
