@@ -14,12 +14,12 @@ void AllocationCounter::add(size_t bytes) {
   }
 }
 
-CacheBuffer::CacheBuffer(size_t bytes, AllocationCounter& counter) {
+CacheBuffer::CacheBuffer(size_t bytes, AllocationCounter& counter, Fill fill) {
   if (bytes == 0) return;
   allocated_ = block_size(bytes);
   data_ = static_cast<std::byte*>(std::aligned_alloc(alignment, allocated_));
   if (data_ == nullptr) throw std::bad_alloc();
-  std::memset(data_, 0, allocated_);
+  if (fill == Fill::zeros) std::memset(data_, 0, allocated_);
   counter_ = &counter;
   counter.add(allocated_);
 }
@@ -30,7 +30,7 @@ CacheBuffer::~CacheBuffer() { release(); }
 
 CacheBuffer::CacheBuffer(const CacheBuffer& other) {
   if (other.data_ == nullptr) return;
-  *this = CacheBuffer(other.allocated_, *other.counter_);
+  *this = CacheBuffer(other.allocated_, *other.counter_, Fill::nothing);
   std::memcpy(data_, other.data_, allocated_);
 }
 
@@ -49,8 +49,8 @@ CacheBuffer& CacheBuffer::operator=(CacheBuffer&& other) noexcept {
   return *this;
 }
 
-void CacheBuffer::resize(size_t bytes, size_t kept, AllocationCounter& counter) {
-  CacheBuffer larger(bytes, counter);
+void CacheBuffer::resize(size_t bytes, size_t kept, AllocationCounter& counter, Fill fill) {
+  CacheBuffer larger(bytes, counter, fill);
   if (kept > 0) std::memcpy(larger.data_, data_, kept);
   *this = std::move(larger);
 }

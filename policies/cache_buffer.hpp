@@ -27,12 +27,15 @@ class AllocationCounter {
   std::atomic<size_t> peak_ = 0;
 };
 
-/// A cache's memory: 64-byte aligned bytes, zeroed, reported to a counter that outlives it. Not shared by
-/// threads.
+/// What a new CacheBuffer holds. Rows are written before they are read, and compression is bound by memory:
+/// zeros below them would be one more pass over all that is kept.
+enum class Fill { zeros, nothing };
+
+/// A cache's memory: 64-byte aligned bytes, reported to a counter that outlives it. Not shared by threads.
 class CacheBuffer {
  public:
   CacheBuffer() = default;
-  CacheBuffer(size_t bytes, AllocationCounter& counter);
+  CacheBuffer(size_t bytes, AllocationCounter& counter, Fill fill = Fill::zeros);
   ~CacheBuffer();
   CacheBuffer(CacheBuffer&& other) noexcept;
   CacheBuffer& operator=(CacheBuffer&& other) noexcept;
@@ -56,9 +59,9 @@ class CacheBuffer {
   /// What a buffer for `bytes` takes.
   static size_t block_size(size_t bytes);
 
-  /// Replaces the memory by a block of `bytes`, keeping the first `kept` bytes. Both blocks live while it
-  /// copies.
-  void resize(size_t bytes, size_t kept, AllocationCounter& counter);
+  /// Replaces the memory by a block of `bytes`, keeping the first `kept` bytes; `fill` is for the others.
+  /// Both blocks live while it copies.
+  void resize(size_t bytes, size_t kept, AllocationCounter& counter, Fill fill = Fill::zeros);
 
  private:
   static constexpr size_t alignment = 64;

@@ -1,10 +1,21 @@
 #include "policies/cache/compensation.hpp"
 
 #include <stdexcept>
+#include <vector>
 
 #include "policies/cache/compensation/kinds.hpp"
+#include "policies/kernels/row_sums.hpp"
 
 namespace razorscope {
+
+void CompensationSlots::fold_run(int first, int count, int head_size, const SourceRows& keys,
+                                 const SourceRows& values) {
+  std::vector<float> key;
+  std::vector<float> value;
+  for (int t = 0; t < count; ++t) {
+    fold(first + t, row_as_floats(keys, t, head_size, key), row_as_floats(values, t, head_size, value));
+  }
+}
 
 std::unique_ptr<CompensationSlots> make_compensation(const CompensationSpec& spec, double slope,
                                                      int head_size, AllocationCounter& counter) {

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "policies/cache_buffer.hpp"
+#include "policies/kernels/source_rows.hpp"
 #include "policies/selections/selection.hpp"
 
 namespace razorscope {
@@ -20,7 +21,8 @@ struct CompensationView {
 /// one file a kind in policies/cache/compensation.
 ///
 /// Contract. `begin` with the number of tokens that the prefix folds, `fold` each of them by ascending
-/// position, `end_prefix`; then fold as tokens leave during decoding. Not shared by threads.
+/// position, alone or in runs, `end_prefix`; then fold as tokens leave during decoding. Between begin and
+/// end_prefix nothing is viewed. Not shared by threads.
 class CompensationSlots {
  public:
   virtual ~CompensationSlots() = default;
@@ -28,6 +30,9 @@ class CompensationSlots {
   virtual std::unique_ptr<CompensationSlots> clone() const = 0;
   virtual void begin(int /*prefix_folds*/) {}
   virtual void fold(int position, const float* key, const float* value) = 0;
+  /// A run of the prefix: the tokens at first .. first + count - 1, row 0 of both being the first's.
+  virtual void fold_run(int first, int count, int head_size, const SourceRows& keys,
+                        const SourceRows& values);
   virtual void end_prefix() {}
   virtual int slots() const = 0;
   /// Tokens that a slot stands for.

@@ -6,6 +6,8 @@
 #include <numeric>
 #include <stdexcept>
 
+#include "policies/kernels/row_sums.hpp"
+
 namespace razorscope {
 
 HeadCache::HeadCache(const HeadCacheSpec& spec, AllocationCounter& counter)
@@ -44,48 +46,99 @@ void HeadCache::store_positions() {
   std::iota(positions_.as<int32_t>(), positions_.as<int32_t>() + tokens(), 0);
 }
 
+namespace {
+
+/// The tokens of a prefix in runs that stay or leave as a whole, ascending.
+struct PrefixRuns {
+  std::vector<TokenRun> kept;
+  std::vector<TokenRun> dropped;
+
+  PrefixRuns(int tokens, std::span<const int32_t> dropped_tokens) {
+    int next = 0;
+    for (const int32_t t : dropped_tokens) {
+      if (t < next || t >= tokens)
+        throw std::logic_error("HeadCache::compress: the plan drops tokens that are not held");
+      if (t > next) kept.push_back({next, t - next});
+      if (t > next || dropped.empty()) dropped.push_back({t, 0});
+      ++dropped.back().count;
+      next = t + 1;
+    }
+    if (next < tokens) kept.push_back({next, tokens - next});
+  }
+};
+
+}  // namespace
+
 void HeadCache::compress(const float* keys, const float* values, size_t stride, int tokens,
                          const HeadPlan& plan, std::span<const float> scores) {
+  compress(SourceRows::f32(keys, stride), SourceRows::f32(values, stride), tokens, plan, scores);
+}
+
+void HeadCache::compress(const SourceRows& keys, const SourceRows& values, int tokens, const HeadPlan& plan,
+                         std::span<const float> scores) {
   if (this->tokens() != 0 || has_compensation())
     throw std::logic_error("HeadCache::compress: the cache is not empty");
-  const auto folds = static_cast<int>(plan.dropped.size());
-  const int kept = tokens - folds;
-  reserve_slots(kept);
-  if (folds > 0) store_positions();
-  keys_->reserve(kept);
-  values_->reserve(kept);
-  if (compensation_ && plan.fold) compensation_->begin(folds);
-
-  std::vector<int32_t> kept_positions;
-  auto next_dropped = plan.dropped.begin();
-  for (int t = 0; t < tokens; ++t) {
-    if (next_dropped != plan.dropped.end() && *next_dropped == t) {
-      ++next_dropped;
-      if (plan.fold)
-        fold(t, keys + static_cast<size_t>(t) * stride, values + static_cast<size_t>(t) * stride);
-    } else {
-      kept_positions.push_back(t);
-    }
+  const PrefixRuns runs(tokens, plan.dropped);
+  const auto leaving = static_cast<int>(plan.dropped.size());
+  reserve_slots(tokens - leaving);
+  if (leaving > 0) store_positions();
+  keys_->reserve(tokens - leaving);
+  values_->reserve(tokens - leaving);
+  if (compensation_ && plan.fold) compensation_->begin(leaving);
+  if (plan.fold) {
+    for (const TokenRun& run : runs.dropped)
+      folding().fold_run(run.first, run.count, spec_.head_size, keys.from(run.first), values.from(run.first));
   }
-  if (next_dropped != plan.dropped.end())
-    throw std::logic_error("HeadCache::compress: the plan drops tokens that are not held");
-  std::vector<float> buffer;
-  for (const auto& [store, rows] : {std::pair(keys_.get(), keys), std::pair(values_.get(), values)}) {
-    const auto row = [&, store = store, rows = rows](int32_t t) {
-      const float* exact = rows + static_cast<size_t>(t) * stride;
-      return store == keys_.get() ? stored_key(t, exact, buffer) : exact;
-    };
-    if (store->wants_calibration()) {
-      for (const int32_t t : kept_positions) store->calibrate(row(t));
-    }
-    for (const int32_t t : kept_positions) store->append(row(t));
-    store->end_prefix();
-  }
-  for (size_t slot = 0; slot < kept_positions.size(); ++slot) {
-    if (positions_.data() != nullptr) positions_.as<int32_t>()[slot] = kept_positions[slot];
-    if (spec_.keeps_scores) scores_.as<float>()[slot] = scores[static_cast<size_t>(kept_positions[slot])];
-  }
+  fill_stores(keys, values, runs.kept);
   if (compensation_ && plan.fold) compensation_->end_prefix();
+  size_t slot = 0;
+  for (const TokenRun& run : runs.kept) {
+    const auto count = static_cast<size_t>(run.count);
+    if (positions_.data() != nullptr) {
+      int32_t* positions = positions_.as<int32_t>() + slot;
+      std::iota(positions, positions + count, run.first);
+    }
+    if (spec_.keeps_scores) std::copy_n(scores.begin() + run.first, count, scores_.as<float>() + slot);
+    slot += count;
+  }
+}
+
+void HeadCache::fill_stores(const SourceRows& keys, const SourceRows& values,
+                            const std::vector<TokenRun>& kept) {
+  calibrate(keys, values, kept);
+  for (const TokenRun& run : kept) {
+    append_keys(keys, run);
+    values_->append_rows(values, run.first, run.count);
+  }
+  keys_->end_prefix();
+  values_->end_prefix();
+}
+
+void HeadCache::calibrate(const SourceRows& keys, const SourceRows& values,
+                          const std::vector<TokenRun>& kept) {
+  const bool wanted_by_keys = keys_->wants_calibration();
+  const bool wanted_by_values = values_->wants_calibration();
+  if (!wanted_by_keys && !wanted_by_values) return;
+  std::vector<float> buffer;
+  std::vector<float> moved;
+  for (const TokenRun& run : kept) {
+    for (int t = run.first; t < run.first + run.count; ++t) {
+      if (wanted_by_keys)
+        keys_->calibrate(stored_key(t, row_as_floats(keys, t, spec_.head_size, buffer), moved));
+      if (wanted_by_values) values_->calibrate(row_as_floats(values, t, spec_.head_size, buffer));
+    }
+  }
+}
+
+void HeadCache::append_keys(const SourceRows& keys, const TokenRun& run) {
+  if (spec_.rotation == nullptr) {
+    keys_->append_rows(keys, run.first, run.count);
+    return;
+  }
+  std::vector<float> buffer;
+  std::vector<float> moved;
+  for (int t = run.first; t < run.first + run.count; ++t)
+    keys_->append(stored_key(t, row_as_floats(keys, t, spec_.head_size, buffer), moved));
 }
 
 void HeadCache::append(int position, const float* key, const float* value) {
@@ -107,19 +160,16 @@ int HeadCache::slot_of(int32_t position) const {
 }
 
 void HeadCache::remove_slot(int slot) {
-  const int last = tokens() - 1;
-  const bool ordered = keeps_order();
+  const int end = tokens();
+  const int filler = std::max(slot, std::min(keys_->unordered_rows(), values_->unordered_rows()) - 1);
   const auto remove_element = [&](auto* array) {
-    if (ordered) {
-      std::copy(array + slot + 1, array + last + 1, array + slot);
-    } else {
-      array[slot] = array[last];
-    }
+    array[slot] = array[filler];
+    std::copy(array + filler + 1, array + end, array + filler);
   };
   remove_element(positions_.as<int32_t>());
   if (spec_.keeps_scores) remove_element(scores_.as<float>());
-  keys_->remove(slot, ordered);
-  values_->remove(slot, ordered);
+  keys_->remove(slot, filler);
+  values_->remove(slot, filler);
 }
 
 void HeadCache::drop(const HeadPlan& plan) {
@@ -133,15 +183,15 @@ void HeadCache::drop(const HeadPlan& plan) {
     if (plan.fold) {
       keys_->read(slot, key.data());
       values_->read(slot, value.data());
-      fold(position, key.data(), value.data());
+      folding().fold(position, key.data(), value.data());
     }
     remove_slot(slot);
   }
 }
 
-void HeadCache::fold(int position, const float* key, const float* value) {
-  if (!compensation_) throw std::logic_error("HeadCache::fold: this cache has no compensation slot");
-  compensation_->fold(position, key, value);
+CompensationSlots& HeadCache::folding() {
+  if (!compensation_) throw std::logic_error("HeadCache: the plan folds, but there is no compensation slot");
+  return *compensation_;
 }
 
 const float* HeadCache::stored_key(int position, const float* key, std::vector<float>& buffer) const {

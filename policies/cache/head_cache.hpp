@@ -32,10 +32,17 @@ struct HeadCacheSpec {
   const SlotRotation* rotation = nullptr;
 };
 
+/// Tokens first .. first + count - 1 of a prefix.
+struct TokenRun {
+  int first = 0;
+  int count = 0;
+};
+
 /// The KV cache of one head: coded rows of the tokens it keeps, in slots, and its compensation slots.
 ///
-/// Where the codecs allow, a token that leaves is overwritten by the last slot, so that only one row is moved
-/// and slot order is free; codecs that group or age rows keep the order. Positions are stored once a token
+/// A token that leaves is overwritten by the last of the slots whose order is free in both stores, so that a
+/// window moves a constant number of rows per token; rows of a residual window and KIVI's groups keep their
+/// order. Positions are stored once a token
 /// has left; before that slot i holds position i. Not shared by threads, but attend() may run for one head at
 /// a time on any thread.
 class HeadCache {
@@ -45,9 +52,13 @@ class HeadCache {
   HeadCache(const HeadCache& other);
   HeadCache(HeadCache&&) noexcept = default;
 
-  /// Fills an empty cache with the prefix 0 .. tokens - 1 of exact rows (row t at keys + t·stride), less the
-  /// planned tokens: each row is encoded, or folded from its exact value. Memory fits what is kept. scores:
-  /// the tokens' accumulated scores, [tokens], where the cache keeps them.
+  /// Fills an empty cache with the prefix 0 .. tokens - 1 of exact rows, less the planned tokens. One pass in
+  /// runs of tokens: each row that is kept or folded is read once (twice where a codec wants calibration),
+  /// and copied, encoded, or folded from its exact value. Memory fits what is kept. scores: the tokens'
+  /// accumulated scores, [tokens], where the cache keeps them.
+  void compress(const SourceRows& keys, const SourceRows& values, int tokens, const HeadPlan& plan,
+                std::span<const float> scores = {});
+  /// The same from f32 rows, row t at keys + t·stride.
   void compress(const float* keys, const float* values, size_t stride, int tokens, const HeadPlan& plan,
                 std::span<const float> scores = {});
 
@@ -100,7 +111,10 @@ class HeadCache {
   /// Room for the arrays that have one element a slot: positions, accumulated scores.
   void reserve_slots(int slots);
   void store_positions();
-  void fold(int position, const float* key, const float* value);
+  void fill_stores(const SourceRows& keys, const SourceRows& values, const std::vector<TokenRun>& kept);
+  void calibrate(const SourceRows& keys, const SourceRows& values, const std::vector<TokenRun>& kept);
+  void append_keys(const SourceRows& keys, const TokenRun& run);
+  CompensationSlots& folding();
   /// The key as the store holds it: itself, or turned back to before RoPE in `buffer`.
   const float* stored_key(int position, const float* key, std::vector<float>& buffer) const;
   /// [tokens()] rank of each slot by position.
@@ -109,7 +123,6 @@ class HeadCache {
   void attend_rows(HeadView head, const GroupQuery& query, const GroupOutput& output) const;
   int slot_of(int32_t position) const;
   void remove_slot(int slot);
-  bool keeps_order() const { return keys_->needs_order() || values_->needs_order(); }
 
   HeadCacheSpec spec_;
   AllocationCounter* counter_;

@@ -9,6 +9,7 @@
 #include "policies/codecs/kivi_key_group.hpp"
 #include "policies/codecs/residual_rows.hpp"
 #include "policies/codecs/row_buffer.hpp"
+#include "policies/kernels/row_sums.hpp"
 
 namespace razorscope {
 
@@ -55,16 +56,23 @@ class KiviKeyStore final : public RowStore {
     }
   }
 
+  void append_rows(const SourceRows& source, int first, int count) override {
+    std::vector<float> buffer;
+    for (int i = first; i < first + count; ++i) {
+      append(row_as_floats(source, i, static_cast<int>(width_), buffer));
+    }
+  }
+
   void end_prefix() override {
     if (live_ != prefix_coded_) throw std::logic_error("KiviKeyStore::end_prefix: fewer rows than reserved");
     in_prefix_ = false;
     staged_ = {};
   }
 
-  void remove(int slot, bool keep_order) override {
-    if (!keep_order) throw std::logic_error("KiviKeyStore::remove: groups of tokens need the order kept");
+  void remove(int slot, int filler) override {
+    if (filler != slot) throw std::logic_error("KiviKeyStore::remove: groups of tokens need the order kept");
     if (slot >= live_) {
-      residual_.remove(slot - live_, true);
+      residual_.remove(slot - live_);
       return;
     }
     const Place place = place_of(slot);
@@ -76,7 +84,7 @@ class KiviKeyStore final : public RowStore {
     const int slots = groups_.rows() * group_size;
     if (4 * (slots - live_) >= slots) compact();
   }
-  bool needs_order() const override { return true; }
+  int unordered_rows() const override { return 0; }
   /// Under the variant prefix only when rows are removed.
   bool ages() const override { return true; }
   int rows() const override { return live_ + residual_.rows(); }

@@ -7,7 +7,6 @@
 #include "models/base/half.hpp"
 #include "policies/codecs/ring_rows.hpp"
 #include "policies/codecs/rounding.hpp"
-#include "policies/codecs/row_buffer.hpp"
 #include "policies/kernels/row_format.hpp"
 
 namespace razorscope {
@@ -28,6 +27,8 @@ class ResidualRows {
 
   void reserve(int halves) { halves_.reserve(halves); }
   void add_half(const float* row) { store_half(row, width_, halves_.add()); }
+  /// A row that is stored as halves already.
+  void add_stored_half(const std::byte* row) { std::memcpy(halves_.add(), row, width_ * sizeof(uint16_t)); }
   void add_exact(const float* row) { std::memcpy(exact_.add(), row, width_ * sizeof(float)); }
   /// rows: [count, head_size], before all others.
   void add_front(const float* rows, int count) {
@@ -41,11 +42,12 @@ class ResidualRows {
     widen(0, count, out);
     halves_.remove_front(count);
   }
-  void remove(int slot, bool keep_order) {
+  /// The order of the others stays.
+  void remove(int slot) {
     if (slot < halves_.rows()) {
-      halves_.remove(slot, keep_order);
+      halves_.remove(slot);
     } else {
-      exact_.remove(slot - halves_.rows(), keep_order);
+      exact_.remove(slot - halves_.rows());
     }
   }
 
@@ -61,24 +63,26 @@ class ResidualRows {
   /// out: [rows(), head_size].
   void read_all(float* out) const {
     widen(0, halves(), out);
-    if (exact_.rows() > 0)
-      std::memcpy(out + static_cast<size_t>(halves_.rows()) * width_, exact_.row(0), exact_.used());
+    out += static_cast<size_t>(halves_.rows()) * width_;
+    for (int i = 0; i < exact_.rows(); ++i, out += width_)
+      std::memcpy(out, exact_.row(i), width_ * sizeof(float));
   }
   /// Adds these rows to what kernels read.
   void add_segments(RowSegments& segments) const {
-    const size_t stride = width_ * sizeof(uint16_t);
-    const int unbroken = halves_.unbroken();
-    if (unbroken > 0) segments.add({RowFormat::f16, halves_.row(0), stride, unbroken});
-    if (unbroken < halves())
-      segments.add({RowFormat::f16, halves_.row(unbroken), stride, halves() - unbroken});
-    if (exact_.rows() > 0)
-      segments.add({RowFormat::f32, exact_.row(0), width_ * sizeof(float), exact_.rows()});
+    add_ring(segments, RowFormat::f16, halves_);
+    add_ring(segments, RowFormat::f32, exact_);
   }
   size_t used() const { return halves_.used() + exact_.used(); }
   size_t allocated() const { return halves_.allocated() + exact_.allocated(); }
 
  private:
   static size_t half_bytes(int head_size) { return static_cast<size_t>(head_size) * sizeof(uint16_t); }
+  static void add_ring(RowSegments& segments, RowFormat format, const RingRows& rows) {
+    const int unbroken = rows.unbroken();
+    if (unbroken > 0) segments.add({format, rows.row(0), rows.row_bytes(), unbroken});
+    if (unbroken < rows.rows())
+      segments.add({format, rows.row(unbroken), rows.row_bytes(), rows.rows() - unbroken});
+  }
   void widen(int slot, int count, float* out) const {
     for (int i = 0; i < count; ++i, out += width_) widen(halves_.row(slot + i), out);
   }
@@ -90,7 +94,7 @@ class ResidualRows {
 
   size_t width_;
   RingRows halves_;
-  RowBuffer exact_;
+  RingRows exact_;
 };
 
 }  // namespace razorscope

@@ -22,7 +22,7 @@ class RingRows {
   void reserve(int rows) {
     if (rows <= capacity_) return;
     const int capacity = rounded_capacity(rows);
-    CacheBuffer larger(static_cast<size_t>(capacity) * row_bytes_, *counter_);
+    CacheBuffer larger(static_cast<size_t>(capacity) * row_bytes_, *counter_, Fill::nothing);
     for (int i = 0; i < rows_; ++i)
       std::memcpy(larger.data() + static_cast<size_t>(i) * row_bytes_, row(i), row_bytes_);
     buffer_ = std::move(larger);
@@ -44,20 +44,22 @@ class RingRows {
     rows_ -= count;
     first_ = rows_ == 0 ? 0 : (first_ + count) % capacity_;
   }
-  /// With keep_order the rows behind it move up, else the last row takes its place.
-  void remove(int index, bool keep_order) {
+  /// The order of the others stays: those on its shorter side move by one.
+  void remove(int index) {
     const int last = rows_ - 1;
-    if (keep_order) {
-      for (int i = index; i < last; ++i) std::memcpy(row(i), row(i + 1), row_bytes_);
-    } else if (index != last) {
-      std::memcpy(row(index), row(last), row_bytes_);
+    if (index < rows_ / 2) {
+      for (int i = index; i > 0; --i) std::memcpy(row(i), row(i - 1), row_bytes_);
+      remove_front(1);
+      return;
     }
+    for (int i = index; i < last; ++i) std::memcpy(row(i), row(i + 1), row_bytes_);
     rows_ = last;
   }
 
   std::byte* row(int index) { return buffer_.data() + offset(index); }
   const std::byte* row(int index) const { return buffer_.data() + offset(index); }
   int rows() const { return rows_; }
+  size_t row_bytes() const { return row_bytes_; }
   /// Rows that lie one behind the other from row(0) on; the others begin at row(unbroken()).
   int unbroken() const { return std::min(rows_, capacity_ - first_); }
   size_t used() const { return static_cast<size_t>(rows_) * row_bytes_; }

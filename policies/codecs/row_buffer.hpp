@@ -22,22 +22,20 @@ class RowBuffer {
   void reserve(int rows) {
     if (rows <= capacity_) return;
     capacity_ = rounded(rows, granule_);
-    buffer_.resize(static_cast<size_t>(capacity_) * row_bytes_, used(), *counter_);
+    buffer_.resize(static_cast<size_t>(capacity_) * row_bytes_, used(), *counter_, Fill::nothing);
   }
-  /// A new last row, to be written.
-  std::byte* add() {
-    make_room(1);
-    return row(rows_++);
+  /// `count` new last rows, to be written; the address of the first.
+  std::byte* add(int count = 1) {
+    make_room(count);
+    rows_ += count;
+    return row(rows_ - count);
   }
-  /// With keep_order the rows behind it move up, else the last row takes its place.
-  void remove(int index, bool keep_order) {
+  /// The row at `filler` (index or behind it) takes its place, and the rows behind filler move up.
+  void remove(int index, int filler) {
     const int last = --rows_;
-    if (index == last) return;
-    if (keep_order) {
-      std::memmove(row(index), row(index + 1), static_cast<size_t>(last - index) * row_bytes_);
-    } else {
-      std::memcpy(row(index), row(last), row_bytes_);
-    }
+    if (filler != index) std::memcpy(row(index), row(filler), row_bytes_);
+    if (filler != last)
+      std::memmove(row(filler), row(filler + 1), static_cast<size_t>(last - filler) * row_bytes_);
   }
   /// Keeps the first rows; the memory stays.
   void truncate(int rows) { rows_ = rows; }

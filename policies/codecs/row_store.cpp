@@ -1,12 +1,14 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 #include "policies/codecs/residual_rows.hpp"
 #include "policies/codecs/row_buffer.hpp"
 #include "policies/codecs/row_codec.hpp"
 #include "policies/kernels/hadamard.hpp"
+#include "policies/kernels/row_sums.hpp"
 
 namespace razorscope {
 namespace {
@@ -68,16 +70,31 @@ class FormatStore final : public RowStore {
     }
   }
 
+  void append_rows(const SourceRows& source, int first, int count) override {
+    const int end = first + count;
+    if (in_prefix_ && source.format == RowFormat::f16) {
+      if (format_.kernel_format() == RowFormat::f16 && !options_.rotate) {
+        const int copied = std::min(count, prefix_coded_ - coded_.rows());
+        copy(source.from(first), copied);
+        first += copied;
+      }
+      for (; first < end && coded_.rows() == prefix_coded_; ++first)
+        residual_.add_stored_half(source.row(first));
+    }
+    std::vector<float> buffer;
+    for (; first < end; ++first) append(row_as_floats(source, first, head_size_, buffer));
+  }
+
   void end_prefix() override { in_prefix_ = false; }
 
-  void remove(int slot, bool keep_order) override {
+  void remove(int slot, int filler) override {
     if (slot < coded_.rows()) {
-      coded_.remove(slot, keep_order);
+      coded_.remove(slot, filler);
     } else {
-      residual_.remove(slot - coded_.rows(), keep_order);
+      residual_.remove(slot - coded_.rows());
     }
   }
-  bool needs_order() const override { return options_.residual > 0 || options_.prefix_only; }
+  int unordered_rows() const override { return coded_.rows(); }
   bool ages() const override { return options_.residual > 0 && !options_.prefix_only; }
   int rows() const override { return coded_.rows() + residual_.rows(); }
 
@@ -119,6 +136,17 @@ class FormatStore final : public RowStore {
     return values;
   }
   float head_scale() const { return has_head_scale(format_) ? *head_scale_.as<float>() : 1.0F; }
+  /// Rows that lie in the source as they will here.
+  void copy(const SourceRows& source, int count) {
+    if (count <= 0) return;
+    std::byte* to = coded_.add(count);
+    if (source.stride == coded_.row_bytes()) {
+      std::memcpy(to, source.data, static_cast<size_t>(count) * source.stride);
+      return;
+    }
+    for (int i = 0; i < count; ++i, to += coded_.row_bytes())
+      std::memcpy(to, source.row(i), coded_.row_bytes());
+  }
   void code(const float* row) {
     if (options_.rotate) {
       format_.encode(rotated(row).data(), head_size_, head_scale(), coded_.add());

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "policies/kernels/row_format.hpp"
+#include "policies/kernels/source_rows.hpp"
 
 namespace razorscope {
 
@@ -40,11 +41,14 @@ class RowStore {
   virtual bool wants_calibration() const { return false; }
   virtual void calibrate(const float* /*row*/) {}
   virtual void append(const float* row) = 0;
+  /// Appends rows first .. first + count - 1 of the source: the same as one by one, only faster.
+  virtual void append_rows(const SourceRows& source, int first, int count) = 0;
   virtual void end_prefix() {}
-  /// Removes a row: with keep_order the rows behind it move up, else the last row takes its slot. A store
-  /// that needs_order() is only asked with keep_order.
-  virtual void remove(int slot, bool keep_order) = 0;
-  virtual bool needs_order() const = 0;
+  /// Removes a row: the one at `filler` takes its slot, and the rows behind filler move up by one. filler is
+  /// either slot, so that the order of the others stays, or behind it and below unordered_rows().
+  virtual void remove(int slot, int filler) = 0;
+  /// Leading slots whose order is free.
+  virtual int unordered_rows() const = 0;
   virtual bool ages() const { return false; }
 
   virtual int rows() const = 0;

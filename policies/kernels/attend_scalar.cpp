@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "policies/kernels/kernel_table.hpp"
+#include "policies/kernels/row_sums.hpp"
 #include "policies/kernels/stored_element.hpp"
 
 namespace razorscope {
@@ -77,8 +78,8 @@ LogSumExp log_sum_exp_scalar(const float* row, size_t count) {
 }  // namespace
 
 const KernelTable& scalar_kernels() {
-  static const KernelTable table = {Target::scalar, attend_piece_scalar, softmax_row_scalar,
-                                    log_sum_exp_scalar};
+  static const KernelTable table = {Target::scalar,     attend_piece_scalar, softmax_row_scalar,
+                                    log_sum_exp_scalar, add_rows_scalar,     widen_halves_scalar};
   return table;
 }
 

@@ -25,6 +25,7 @@
 #include "policies/kernels/coded_rows-inl.hpp"
 #include "policies/kernels/float_rows-inl.hpp"
 #include "policies/kernels/kivi_keys-inl.hpp"
+#include "policies/kernels/row_sums-inl.hpp"
 #include "policies/kernels/vectors-inl.hpp"
 // clang-format on
 
@@ -491,14 +492,18 @@ LogSumExp log_sum_exp_simd(const float* row, size_t count) {
 }  // namespace
 
 const KernelTable& kernels() {
-  static const KernelTable table = {HWY_TARGET == HWY_AVX3 ? Target::avx512 : Target::avx2, attend_piece_simd,
-                                    softmax_row_simd, log_sum_exp_simd};
+  static const KernelTable table = {HWY_TARGET == HWY_AVX3 ? Target::avx512 : Target::avx2,
+                                    attend_piece_simd,
+                                    softmax_row_simd,
+                                    log_sum_exp_simd,
+                                    add_rows_simd,
+                                    widen_halves_simd};
   return table;
 }
 
 const KernelTable& bf16_kernels() {
   static const KernelTable table = {Target::avx512_bf16, attend_piece_bf16, softmax_row_simd,
-                                    log_sum_exp_simd};
+                                    log_sum_exp_simd,    add_rows_simd,     widen_halves_simd};
   return table;
 }
 

@@ -2,6 +2,7 @@
 
 #include "policies/kernels/attend.hpp"
 #include "policies/kernels/attention_piece.hpp"
+#include "policies/kernels/source_rows.hpp"
 #include "policies/kernels/target.hpp"
 
 namespace razorscope {
@@ -12,6 +13,9 @@ struct KernelTable {
   void (*attend_piece)(const AttentionPiece&, const GroupQuery&, const PieceOutput&);
   void (*softmax_row)(float* row, size_t count, float slope);
   LogSumExp (*log_sum_exp)(const float* row, size_t count);
+  // Of row_sums.hpp.
+  void (*add_rows)(const SourceRows& rows, int count, int head_size, double* sums);
+  void (*widen_halves)(const std::byte* halves, size_t count, float* out);
 };
 
 const KernelTable& scalar_kernels();

@@ -55,7 +55,7 @@ class RowSegments {
   }
 
  private:
-  static constexpr size_t most = 4;
+  static constexpr size_t most = 5;  // coded, and two of each ring behind them
   std::array<RowSegment, most> segments_;
   int count_ = 0;
 };

@@ -118,6 +118,29 @@ TEST(GuardPageDeathTest, AttentionStaysInsideItsBuffers) {
   }
 }
 
+TEST(GuardPageDeathTest, RowSumsStayInsideTheirRows) {
+  for (const Side side : {Side::end, Side::begin}) {
+    for (const KernelTable* table : available_tables()) {
+      SCOPED_TRACE(target_name(table->target));
+      expect_no_fault([&] {
+        for (const RowFormat format : {RowFormat::f32, RowFormat::f16}) {
+          const size_t element = format == RowFormat::f16 ? 2 : 4;
+          for (size_t d = 1; d < 40; ++d) {
+            for (const size_t count : {1, 7, 8, 19}) {
+              GuardedMemory memory(side);
+              const SourceRows rows = {format, memory(count * d * element, 0), d * element};
+              auto* sums = reinterpret_cast<double*>(memory(d * sizeof(double), 0));
+              table->add_rows(rows, static_cast<int>(count), static_cast<int>(d), sums);
+              if (format == RowFormat::f32) continue;
+              table->widen_halves(rows.data, d, reinterpret_cast<float*>(memory(d * sizeof(float), 0)));
+            }
+          }
+        }
+      });
+    }
+  }
+}
+
 TEST(GuardPageDeathTest, SoftmaxStaysInsideItsRow) {
   for (const Side side : {Side::end, Side::begin}) {
     for (const KernelTable* table : available_tables()) {

@@ -7,6 +7,7 @@ razorscope_tests(kernel
   log_sum_exp_test.cpp
   packed_weights_test.cpp
   prefill_attention_test.cpp
+  row_sums_test.cpp
   softmax_test.cpp
   target_test.cpp
 )

@@ -693,7 +693,7 @@ class BenchTest(CommandLineTest):
     KEYS = {"name", "codec", "target", "threads", "tokens", "seconds_median", "limit", "ratio"}
 
     def rows(self, *arguments, rate):
-        rows = self.json_of("bench", *arguments, "--model", MODEL, "--repeats", 1)["rows"]
+        rows = self.json_of("bench", *arguments, "--repeats", 1)["rows"]
         for row in rows:
             self.assertLessEqual(self.KEYS | {rate}, set(row))
             self.assertGreater(row["seconds_median"], 0.0)
@@ -701,17 +701,28 @@ class BenchTest(CommandLineTest):
         return rows
 
     def test_prefill(self):
-        (row,) = self.rows("prefill", "--tokens", 40, "--threads", 1, rate="gflop_per_s")
+        (row,) = self.rows("prefill", "--model", MODEL, "--tokens", 40, "--threads", 1, rate="gflop_per_s")
         self.assertEqual((row["name"], row["tokens"], row["threads"], row["compute"]), ("prefill", 40, 1, "f32"))
         self.assertAlmostEqual(row["tokens_per_second"], 40 / row["seconds_median"], places=6)
         self.assertEqual(row["aim"]["met"], row["ratio"] >= row["aim"]["at_least"])
 
+    def test_compress(self):
+        rows = self.rows("compress", "--tokens", 64, "--heads", 3, "--head-size", 32, "--layers", 2, "--full-heads", 0.5, "--keep", 0.25,
+                         "--codecs", "f16,q4_0,kivi4", "--threads", 2, rate="gb_per_s")
+        self.assertEqual([(row["name"], row["codec"], row["heads"]) for row in rows], [("compress", codec, 6) for codec in ("f16", "q4_0", "kivi4")])
+        self.assertEqual([("aim" in row) for row in rows], [True, False, False])
+        # All of K and V is read; 3 heads keep 64 tokens and 3 keep 16, with positions and a compensation token.
+        self.assertEqual(rows[0]["bytes"], 6 * 64 * 128 + 3 * (64 + 16) * 128 + 3 * (16 * 4 + 65 * 4))
+        self.assertLess(rows[1]["bytes"], rows[0]["bytes"])
+        self.refuse("bench", "compress", "--codecs", "f17", names=["f17", "did you mean 'f16'"])
+        self.refuse("bench", "compress", "--keep", 1.5, names=["--keep"])
+
     def test_decode(self):
-        one, many = self.rows("decode", "--prefix", 60, "--batch", 3, "--policies", "window;h2o",
+        one, many = self.rows("decode", "--model", MODEL, "--prefix", 60, "--batch", 3, "--policies", "window;h2o",
                               rate="gb_per_s")
         self.assertEqual((one["policies"], many["policies"]), (1, 3))
         self.assertAlmostEqual(many["times_one"], many["seconds_median"] / one["seconds_median"], places=9)
-        self.assertEqual(len(self.rows("decode", "--prefix", 60, "--policies", "window", rate="gb_per_s")), 1)
+        self.assertEqual(len(self.rows("decode", "--model", MODEL, "--prefix", 60, "--policies", "window", rate="gb_per_s")), 1)
         self.assertIn("2 policies", self.succeed("bench", "decode", "--model", MODEL, "--prefix", 60, "--batch", 2, "--policies", "window",
                                                  "--repeats", 1))
 

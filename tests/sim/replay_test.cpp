@@ -323,7 +323,8 @@ TEST_P(ReplayCaseTest, KlOfPureEvictionIsMinusLogOfWhatIsLeft) {
     for (const char* policy :
          {"window:sinks=1,recent=3+f32", "window:sinks=0,recent=1,when=after-prefill+f32"}) {
       for (const HeadErrors& head : run(trace, prefix, 1, policy).front().heads) {
-        EXPECT_NEAR(head.kl, -std::log1p(-head.lost_mass), 5e-6 * (1.0 + head.kl));
+        // The sum of weights is an f32: its rounding (2.4e-7) weighs more the less is left.
+        EXPECT_NEAR(head.kl, -std::log1p(-head.lost_mass), 5e-6 + 5e-7 / (1.0 - head.lost_mass));
         largest = std::max(largest, head.lost_mass);
       }
     }

@@ -463,7 +463,7 @@ TEST(Codec, KiviGroupsWithDeadSlotsAreReadDecoded) {
   const std::unique_ptr<const Codec> codec = make_codec("kivi4:residual=0");
   const std::unique_ptr<RowStore> store = fill(*codec, Rows(320, Row(8)), 8, RowRole::keys, counter);
   EXPECT_TRUE(store->kernel_rows().has_value());
-  store->remove(5, true);
+  store->remove(5, 5);
   EXPECT_FALSE(store->kernel_rows().has_value());
 }
 

@@ -11,6 +11,7 @@
 #include <malloc.h>
 #include <map>
 #include <memory>
+#include <numeric>
 #include <optional>
 #include <random>
 #include <rapidcheck/gtest.h>
@@ -18,6 +19,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "models/base/half.hpp"
 #include "policies/cache/layer_cache.hpp"
 
 namespace razorscope {
@@ -393,6 +395,63 @@ RC_GTEST_PROP(HeadCacheTest, EqualsAPlainCacheUnderAnyOperations, ()) {
     }
   }
   require(counter.live() == 0, "caches that are gone still count");
+}
+
+RC_GTEST_PROP(HeadCacheTest, APrefixInHalvesIsTheSamePrefixInFloats, ()) {
+  std::mt19937 random(static_cast<uint32_t>(*rc::gen::inRange(0, 1 << 30)));
+  HeadCacheSpec spec;
+  spec.head_size = *rc::gen::element(1, 3, 8, 31, 64);
+  spec.key_codec = &codec(*rc::gen::element<std::string>("f32", "f16", "bf16", "fp8-e4m3", "kivi4"));
+  spec.value_codec = &codec(*rc::gen::element<std::string>("f32", "f16", "q8_0", "kivi4"));
+  spec.compensation = *rc::gen::element(Compensation::none, Compensation::weighted, Compensation::unweighted,
+                                        Compensation::variance, Compensation::chunks);
+  spec.keeps_scores = *rc::gen::arbitrary<bool>();
+  const int prefix = *rc::gen::inRange(1, 200);
+  const auto d = static_cast<size_t>(spec.head_size);
+  const size_t stride = d + static_cast<size_t>(*rc::gen::inRange(0, 3));
+  std::vector<float> keys(static_cast<size_t>(prefix) * stride);
+  std::vector<float> values(keys.size());
+  std::vector<std::byte> half_keys(2 * keys.size());
+  std::vector<std::byte> half_values(2 * keys.size());
+  std::normal_distribution<float> normal;
+  for (size_t i = 0; i < keys.size(); ++i) {
+    keys[i] = round_to_half(normal(random));
+    values[i] = round_to_half(normal(random));
+  }
+  store_half(keys.data(), keys.size(), half_keys.data());
+  store_half(values.data(), values.size(), half_values.data());
+  std::vector<int32_t> all(static_cast<size_t>(prefix));
+  std::iota(all.begin(), all.end(), 0);
+  const HeadPlan plan = random_plan(all, spec.compensation != Compensation::none);
+  std::vector<float> scores(spec.keeps_scores ? all.size() : 0);
+  for (float& score : scores) score = normal(random);
+
+  AllocationCounter counter;
+  HeadCache from_floats(spec, counter);
+  HeadCache from_halves(spec, counter);
+  from_floats.compress(keys.data(), values.data(), stride, prefix, plan, scores);
+  from_halves.compress({RowFormat::f16, half_keys.data(), 2 * stride},
+                       {RowFormat::f16, half_values.data(), 2 * stride}, prefix, plan, scores);
+  require(from_floats.ledger().physical() + from_halves.ledger().physical() == counter.live(), "the ledger");
+  require(std::ranges::equal(from_floats.positions(), from_halves.positions()), "positions");
+  if (spec.keeps_scores) {
+    require(std::ranges::equal(from_floats.scores(), from_halves.scores()), "scores");
+    const std::vector<int32_t> held = from_halves.sorted_positions();
+    for (size_t slot = 0; slot < held.size(); ++slot)
+      require(from_halves.scores()[slot] == scores[static_cast<size_t>(held[slot])], "a score");
+  }
+  const auto read = [&](const HeadCache& cache) {
+    std::vector<float> rows(2 * static_cast<size_t>(cache.tokens()) * d);
+    cache.read_all(rows.data(), rows.data() + rows.size() / 2);
+    return rows;
+  };
+  require(read(from_floats) == read(from_halves), "rows that are kept");
+  require(from_floats.has_compensation() == from_halves.has_compensation(), "has_compensation()");
+  if (!from_floats.has_compensation()) return;
+  require(std::ranges::equal(from_floats.compensation_key(), from_halves.compensation_key()), "mean keys");
+  require(std::ranges::equal(from_floats.compensation_value(), from_halves.compensation_value()),
+          "mean values");
+  require(from_floats.compensation_bias() == from_halves.compensation_bias(), "biases");
 }
 
 class OneHead : public ::testing::Test {

@@ -1,13 +1,16 @@
 #include "policies/codecs/row_store.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <numeric>
 #include <random>
 #include <rapidcheck/gtest.h>
 #include <string>
 #include <vector>
 
+#include "models/base/half.hpp"
 #include "policies/kernels/hadamard.hpp"
 #include "tests/support/codec_definitions.hpp"
 #include "tests/support/codec_store.hpp"
@@ -72,7 +75,7 @@ class Model {
   }
 
   /// `before`: what the rows read back as.
-  void remove(size_t slot, bool keep_order, const Rows& before) {
+  void remove(size_t slot, size_t filler, const Rows& before) {
     if (slot >= coded_.size()) {
       slot -= coded_.size();
       Rows& rows = slot < residual_.size() ? residual_ : exact_;
@@ -80,8 +83,8 @@ class Model {
       rows.erase(rows.begin() + static_cast<ptrdiff_t>(slot));
       return;
     }
-    if (!keep_order) std::swap(coded_[slot], coded_.back());
-    const auto at = coded_.begin() + static_cast<ptrdiff_t>(keep_order ? slot : coded_.size() - 1);
+    coded_[slot] = coded_[filler];
+    const auto at = coded_.begin() + static_cast<ptrdiff_t>(filler);
     if (!setting_.grouped()) {
       coded_.erase(at);
       return;
@@ -228,12 +231,14 @@ RC_GTEST_PROP(RowStore, HoldsWhatItsModelHolds, ()) {
     const Rows before = read_all(*store, head_size);
     Rows after = before;
     if (random() % 10 < removals && !before.empty()) {
-      const bool keep_order = store->needs_order() || random() % 2 == 0;
+      const auto unordered = static_cast<size_t>(store->unordered_rows());
       const size_t slot = random() % before.size();
-      store->remove(static_cast<int>(slot), keep_order);
-      model.remove(slot, keep_order, before);
-      if (!keep_order) std::swap(after[slot], after.back());
-      after.erase(after.begin() + static_cast<ptrdiff_t>(keep_order ? slot : after.size() - 1));
+      const bool in_order = slot >= unordered || random() % 2 == 0;
+      const size_t filler = in_order ? slot : slot + random() % (unordered - slot);
+      store->remove(static_cast<int>(slot), static_cast<int>(filler));
+      model.remove(slot, filler, before);
+      after[slot] = after[filler];
+      after.erase(after.begin() + static_cast<ptrdiff_t>(filler));
     } else {
       store->append(row.data());
       model.append(row);
@@ -319,7 +324,7 @@ TEST(RowStore, DeadSlotsStayUntilAQuarterIsDead) {
   Rows expected = read_all(*store, head_size);
   // 31 of 128: nothing moves, and 4 bytes a group mark what is dead.
   for (int i = 0; i < 31; ++i) {
-    store->remove(40, true);
+    store->remove(40, 40);
     expected.erase(expected.begin() + 40);
   }
   EXPECT_EQ(read_all(*store, head_size), expected);
@@ -327,7 +332,7 @@ TEST(RowStore, DeadSlotsStayUntilAQuarterIsDead) {
   EXPECT_EQ(store->bytes().scales, full.scales + 4U * 4U);
   EXPECT_EQ(store->rows(), 97);
   // The 32nd: three groups are left, of which the first had no hole and is as it was.
-  store->remove(40, true);
+  store->remove(40, 40);
   expected.erase(expected.begin() + 40);
   EXPECT_EQ(store->rows(), 96);
   EXPECT_EQ(store->bytes().payload, 96U * 32U);
@@ -337,7 +342,7 @@ TEST(RowStore, DeadSlotsStayUntilAQuarterIsDead) {
   EXPECT_TRUE(std::equal(expected.begin(), expected.begin() + 32, compacted.begin()));
   EXPECT_NE(compacted, expected);
   // One more, and the rest of 24 in the second and third group goes to the residual with the next compaction.
-  for (int i = 0; i < 24; ++i) store->remove(0, true);
+  for (int i = 0; i < 24; ++i) store->remove(0, 0);
   EXPECT_EQ(store->rows(), 72);
   EXPECT_EQ(store->bytes().payload, 64U * 32U);
   EXPECT_EQ(store->bytes().residual, 8U * 64U * 2U);
@@ -355,7 +360,7 @@ TEST(RowStore, WhatCompactionLeavesOverAges) {
         make_codec(prefix_only ? "kivi4/prefix:residual=0" : "kivi4:residual=0");
     const std::unique_ptr<RowStore> store = fill(*codec, rows, head_size, RowRole::keys, counter);
     EXPECT_EQ(store->bytes().residual, 31U * head_size * 2);
-    for (int i = 0; i < 16; ++i) store->remove(5, true);
+    for (int i = 0; i < 16; ++i) store->remove(5, 5);
     EXPECT_EQ(store->rows(), 79);
     EXPECT_EQ(store->bytes().residual, (prefix_only ? 47U : 15U) * head_size * 2);
   }
@@ -366,32 +371,140 @@ TEST(RowStore, AFewRowsOfKiviAreAllResidual) {
   const std::unique_ptr<const Codec> codec = make_codec("kivi2");
   const std::unique_ptr<RowStore> store = fill(*codec, Rows(3, Row(8, 0.1F)), 8, RowRole::keys, counter);
   EXPECT_THAT(read_all(*store, 8), Each(Each(static_cast<float>(nearest_half(0.1F)))));
-  store->remove(1, true);
+  store->remove(1, 1);
   EXPECT_EQ(store->rows(), 2);
   EXPECT_EQ(store->bytes().payload + store->bytes().scales, 0U);
 }
 
 TEST(RowStore, SaysWhatItNeeds) {
+  constexpr int head_size = 8;
   struct Case {
     std::string codec;
     RowRole role;
-    bool needs_order;
+    int unordered;
     bool ages;
   };
   const std::vector<Case> cases = {
-      {"f32", RowRole::keys, false, false},           {"f16", RowRole::keys, false, false},
-      {"q8_0", RowRole::keys, false, false},          {"q8_0:residual=1", RowRole::keys, true, true},
-      {"q8_0/prefix", RowRole::keys, true, false},    {"q8_0/prefix:residual=8", RowRole::keys, true, false},
-      {"kivi4", RowRole::keys, true, true},           {"kivi4", RowRole::values, true, true},
-      {"kivi4/prefix", RowRole::keys, true, true},  // compaction
-      {"kivi4/prefix", RowRole::values, true, false}, {"kivi4:residual=0", RowRole::values, false, false},
+      {"f32", RowRole::keys, 200, false},
+      {"f16", RowRole::keys, 200, false},
+      {"q8_0", RowRole::keys, 200, false},
+      {"q8_0:residual=1", RowRole::keys, 199, true},
+      {"q8_0/prefix", RowRole::keys, 200, false},
+      {"q8_0/prefix:residual=8", RowRole::keys, 192, false},
+      {"kivi4", RowRole::keys, 0, true},
+      {"kivi4", RowRole::values, 72, true},
+      {"kivi4/prefix", RowRole::keys, 0, true},  // compaction
+      {"kivi4/prefix", RowRole::values, 72, false},
+      {"kivi4:residual=0", RowRole::values, 200, false},
   };
+  std::mt19937 random(3);
+  const Rows rows = random_rows(201, head_size, random);
   for (const Case& c : cases) {
     AllocationCounter counter;
-    const std::unique_ptr<const Codec> codec = make_codec(c.codec);
-    const std::unique_ptr<RowStore> store = codec->make_store(8, c.role, counter);
-    EXPECT_EQ(store->needs_order(), c.needs_order) << c.codec;
+    const std::unique_ptr<RowStore> store =
+        fill(*make_codec(c.codec), {rows.begin(), rows.end() - 1}, head_size, c.role, counter);
+    EXPECT_EQ(store->unordered_rows(), c.unordered) << c.codec;
     EXPECT_EQ(store->ages(), c.ages) << c.codec;
+  }
+}
+
+// A window over every store: the oldest row leaves as each new one comes, and the residual keeps its order.
+TEST(RowStore, AWindowSlidesWithoutMovingItsResidual) {
+  constexpr int head_size = 8;
+  constexpr size_t window = 40;
+  std::mt19937 random(5);
+  const Rows rows = random_rows(300, head_size, random);
+  const auto exact = [&](size_t position) { return rows[position]; };
+  const auto half = [&](size_t position) { return halves(rows[position]); };
+  for (const std::string name : {"bf16:residual=16", "bf16/prefix:residual=16"}) {
+    AllocationCounter counter;
+    const std::unique_ptr<const Codec> codec = make_codec(name);
+    const std::unique_ptr<RowStore> store =
+        fill(*codec, {rows.begin(), rows.begin() + window}, head_size, RowRole::keys, counter);
+    std::vector<size_t> positions(window);
+    std::iota(positions.begin(), positions.end(), 0);
+    for (size_t next = window; next < rows.size(); ++next) {
+      store->append(rows[next].data());
+      positions.push_back(next);
+      const auto oldest =
+          static_cast<size_t>(std::min_element(positions.begin(), positions.end()) - positions.begin());
+      const size_t filler = std::max(oldest, static_cast<size_t>(store->unordered_rows()) - 1);
+      const size_t slot = store->unordered_rows() == 0 ? oldest : filler;
+      store->remove(static_cast<int>(oldest), static_cast<int>(slot));
+      positions[oldest] = positions[slot];
+      positions.erase(positions.begin() + static_cast<ptrdiff_t>(slot));
+      const Rows read = read_all(*store, head_size);
+      ASSERT_EQ(read.size(), window);
+      const bool all_exact = name.find("prefix") != std::string::npos;
+      for (size_t i = window - 16; i < window; ++i) {
+        const bool came_later = positions[i] >= window;
+        ASSERT_EQ(read[i], all_exact && came_later ? exact(positions[i]) : half(positions[i])) << name << i;
+        if (i > window - 16) ASSERT_EQ(positions[i], positions[i - 1] + 1);
+      }
+    }
+  }
+}
+
+/// Rows in one block, in f32 or f16, `gap` elements apart.
+class SourceBlock {
+ public:
+  SourceBlock(const Rows& rows, RowFormat format, size_t gap)
+      : format_(format), bytes_(format == RowFormat::f32 ? 4 : 2), stride_((rows[0].size() + gap) * bytes_) {
+    memory_.resize(rows.size() * stride_);
+    for (size_t i = 0; i < rows.size(); ++i) {
+      std::byte* to = memory_.data() + i * stride_;
+      if (format == RowFormat::f16) {
+        store_half(rows[i].data(), rows[i].size(), to);
+      } else {
+        std::memcpy(to, rows[i].data(), rows[i].size() * sizeof(float));
+      }
+    }
+  }
+  SourceRows rows() const { return {format_, memory_.data(), stride_}; }
+
+ private:
+  RowFormat format_;
+  size_t bytes_;
+  size_t stride_;
+  std::vector<std::byte> memory_;
+};
+
+RC_GTEST_PROP(RowStore, RowsAppendedInRunsAreRowsAppendedOneByOne, ()) {
+  const auto setting = any_setting();
+  const auto head_size = *rc::gen::elementOf(std::vector<int>{8, 40, 64});
+  const auto prefix_rows = *rc::gen::inRange<size_t>(1, 200);
+  const auto gap = *rc::gen::elementOf(std::vector<size_t>{0, 2, 64});
+  std::mt19937 random(*rc::gen::arbitrary<unsigned>());
+  RC_LOG() << setting.text() << "\n";
+  Rows all = random_rows(prefix_rows + 50, head_size, random);
+  for (Row& row : all) row = halves(row);  // what both sources can hold
+  const Rows prefix(all.begin(), all.begin() + static_cast<ptrdiff_t>(prefix_rows));
+  AllocationCounter counter;
+  const std::unique_ptr<const Codec> codec = make_codec(setting.text());
+  const std::unique_ptr<RowStore> one_by_one = fill(*codec, prefix, head_size, setting.role, counter);
+  for (size_t i = prefix_rows; i < all.size(); ++i) one_by_one->append(all[i].data());
+  for (const RowFormat format : {RowFormat::f32, RowFormat::f16}) {
+    const SourceBlock block(all, format, gap);
+    const std::unique_ptr<RowStore> store = codec->make_store(head_size, setting.role, counter);
+    store->reserve(static_cast<int>(prefix_rows));
+    if (store->wants_calibration()) {
+      for (const Row& row : prefix) store->calibrate(row.data());
+    }
+    const auto append_runs = [&](size_t first, size_t end) {
+      while (first < end) {
+        const size_t count = std::min(end - first, size_t{1} + random() % 70);
+        store->append_rows(block.rows(), static_cast<int>(first), static_cast<int>(count));
+        first += count;
+      }
+    };
+    append_runs(0, prefix_rows);
+    store->end_prefix();
+    RC_ASSERT(store->bytes().allocated ==
+              codec->allocated_bytes(static_cast<int>(prefix_rows), head_size, setting.role));
+    append_runs(prefix_rows, all.size());
+    RC_ASSERT(read_all(*store, head_size) == read_all(*one_by_one, head_size));
+    RC_ASSERT(store->bytes().logical() == one_by_one->bytes().logical());
+    RC_ASSERT(store->bytes().allocated == one_by_one->bytes().allocated);
   }
 }
 

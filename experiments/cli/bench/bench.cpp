@@ -13,6 +13,7 @@ void add_bench(CLI::App& app) {
   add_bench_attention(*bench);
   add_bench_prefill(*bench);
   add_bench_decode(*bench);
+  add_bench_compress(*bench);
 }
 
 }  // namespace razorscope::cli

@@ -9,5 +9,6 @@ namespace razorscope::cli {
 void add_bench_attention(CLI::App& bench);
 void add_bench_prefill(CLI::App& bench);
 void add_bench_decode(CLI::App& bench);
+void add_bench_compress(CLI::App& bench);
 
 }  // namespace razorscope::cli

@@ -44,4 +44,20 @@ class MultiplyAddPeak {
   double gflop_per_s(double seconds) const;
 };
 
+/// How fast all threads together copy memory that no cache holds, with memcpy.
+class CopyPeak {
+ public:
+  CopyPeak();
+  TimedWork work() const;
+  /// Bytes read and bytes written.
+  double gb_per_s(double seconds) const;
+
+ private:
+  Floats from_;
+  mutable Floats to_;
+};
+
+/// Bytes that no last-level cache holds any part of when they are gone over again: eight times its size.
+size_t more_than_caches_hold();
+
 }  // namespace razorscope::cli

@@ -1,14 +1,17 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <vector>
 
 #include "policies/cache/compensation/kinds.hpp"
+#include "policies/kernels/row_sums.hpp"
 
 namespace razorscope {
 namespace {
 
 /// One slot of running means (razor-attention, section 1.2). Under ALiBi a token at position n weighs
 /// exp(slope·n), so that the slot's bias ln Σ exp(slope·n) - slope·m is what the tokens' own biases sum to.
+/// Tokens of the same weight are summed in double while the prefix comes in, and divided once at its end.
 class MeanSlot final : public CompensationSlots {
  public:
   MeanSlot(bool weighted, double slope, int head_size, AllocationCounter& counter)
@@ -16,7 +19,39 @@ class MeanSlot final : public CompensationSlots {
 
   std::unique_ptr<CompensationSlots> clone() const override { return std::make_unique<MeanSlot>(*this); }
 
+  void begin(int prefix_folds) override {
+    if (slope_ == 0.0 && prefix_folds > 0) sums_.assign(2 * static_cast<size_t>(rows_.head_size()), 0.0);
+  }
+
+  void fold_run(int first, int count, int head_size, const SourceRows& keys,
+                const SourceRows& values) override {
+    if (sums_.empty()) {
+      CompensationSlots::fold_run(first, count, head_size, keys, values);
+      return;
+    }
+    add_rows(keys, count, head_size, sums_.data());
+    add_rows(values, count, head_size, sums_.data() + head_size);
+    folded_ += count;
+  }
+
+  void end_prefix() override {
+    if (!sums_.empty() && folded_ > 0) {
+      rows_.allocate(mean_layout());
+      // The value's row follows the key's.
+      std::transform(sums_.begin(), sums_.end(), rows_.key(0),
+                     [&](double sum) { return static_cast<float>(sum / static_cast<double>(folded_)); });
+      log_weight_ = std::log(static_cast<double>(folded_));
+      rows_.bias(0) = weighted_ ? static_cast<float>(log_weight_) : 0.0F;
+    }
+    sums_ = {};
+  }
+
   void fold(int position, const float* key, const float* value) override {
+    if (!sums_.empty()) {
+      const auto d = static_cast<size_t>(rows_.head_size());
+      fold_run(position, 1, rows_.head_size(), SourceRows::f32(key, d), SourceRows::f32(value, d));
+      return;
+    }
     if (rows_.empty()) rows_.allocate(mean_layout());
     const double log_of_token = slope_ * position;
     ++folded_;
@@ -45,6 +80,7 @@ class MeanSlot final : public CompensationSlots {
   int64_t folded_ = 0;
   double log_weight_ = 0.0;  // ln Σ exp(slope·position) over the folded tokens
   SlotRows rows_;
+  std::vector<double> sums_;  // keys, then values, [2, head_size]; only while a prefix comes in
 };
 
 }  // namespace
