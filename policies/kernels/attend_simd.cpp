@@ -18,10 +18,11 @@
 #define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "policies/kernels/attend_simd.cpp"
-// foreach_target must come before highway.
+// foreach_target must come before highway, and math needs what highway sets up.
 // clang-format off
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
+#include <hwy/contrib/math/math-inl.h>
 #include "policies/kernels/coded_rows-inl.hpp"
 #include "policies/kernels/float_rows-inl.hpp"
 #include "policies/kernels/kivi_keys-inl.hpp"
@@ -55,7 +56,7 @@ HWY_INLINE hn::Vec<Tag> exp_nonpositive(Tag tag, hn::Vec<Tag> x) {
   return hn::IfThenElseZero(hn::Gt(x, hn::Set(tag, -87.0F)), scaled);
 }
 
-/// row[j] = exp(row[j] - largest), largest being that of the row; returns the sum.
+/// row[j] = exp(row[j] - largest); returns the sum. For whole rows, where Highway's exp is fast enough.
 HWY_INLINE float exponentials(float* row, size_t count, float largest) {
   const FloatTag tag;
   const size_t lanes = hn::Lanes(tag);
@@ -63,7 +64,7 @@ HWY_INLINE float exponentials(float* row, size_t count, float largest) {
   FloatVector sums = hn::Zero(tag);
   size_t j = 0;
   for (; j + lanes <= count; j += lanes) {
-    const FloatVector weight = exp_nonpositive(tag, hn::Sub(hn::LoadU(tag, row + j), shift));
+    const FloatVector weight = hn::Exp(tag, hn::Sub(hn::LoadU(tag, row + j), shift));
     hn::StoreU(weight, tag, row + j);
     sums = hn::Add(sums, weight);
   }
@@ -74,7 +75,7 @@ HWY_INLINE float exponentials(float* row, size_t count, float largest) {
     alignas(64) std::array<float, HWY_MAX_BYTES / sizeof(float)> tail;
     tail.fill(largest);
     std::copy(row + j, row + count, tail.begin());
-    hn::Store(exp_nonpositive(tag, hn::Sub(hn::Load(tag, tail.data()), shift)), tag, tail.data());
+    hn::Store(hn::Exp(tag, hn::Sub(hn::Load(tag, tail.data()), shift)), tag, tail.data());
     for (size_t t = 0; j < count; ++j, ++t) {
       row[j] = tail[t];
       total += tail[t];

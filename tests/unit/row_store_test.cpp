@@ -439,7 +439,9 @@ TEST(RowStore, AWindowSlidesWithoutMovingItsResidual) {
       for (size_t i = window - 16; i < window; ++i) {
         const bool came_later = positions[i] >= window;
         ASSERT_EQ(read[i], all_exact && came_later ? exact(positions[i]) : half(positions[i])) << name << i;
-        if (i > window - 16) ASSERT_EQ(positions[i], positions[i - 1] + 1);
+        if (i > window - 16) {
+          ASSERT_EQ(positions[i], positions[i - 1] + 1);
+        }
       }
     }
   }
