@@ -692,6 +692,15 @@ class ComputeTest(CommandLineTest):
 class BenchTest(CommandLineTest):
     KEYS = {"name", "codec", "target", "threads", "tokens", "seconds_median", "limit", "ratio"}
 
+    def test_attention_names_codec_and_target_and_refuses_an_unknown_codec(self):
+        rows = self.json_of("bench", "attention", "--codecs", "f16,q8_0", "--tokens", 96, "--kv-heads", 1, "--head-size", 64,
+                            "--repeats", 1)["rows"]
+        self.assertEqual([row["codec"] for row in rows], ["f16", "q8_0"])
+        for row in rows:
+            self.assertLessEqual(self.KEYS | {"gb_per_s"}, set(row))
+            self.assertGreater(row["seconds_median"], 0.0)
+        self.refuse("bench", "attention", "--codecs", "q8", names=["--codecs", "q8_0"])
+
     def rows(self, *arguments, rate):
         rows = self.json_of("bench", *arguments, "--repeats", 1)["rows"]
         for row in rows:

@@ -19,7 +19,7 @@
 namespace razorscope::cli {
 namespace {
 
-constexpr size_t working_set = size_t{512} << 20U;  // read in turn: many times any last-level cache
+constexpr size_t working_set = size_t{1200} << 20U;  // read in turn: many times any last-level cache
 
 struct Options {
   CommonOptions common;
