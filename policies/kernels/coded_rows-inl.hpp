@@ -40,67 +40,54 @@ HWY_INLINE Byte16 nibbles(Byte16 bytes) {
 //   zero(row, block)   the same for the zero, where the format has one
 //   code_shift         what was subtracted from the codes so that they are signed: the zero makes up for it
 
-struct Q8Rows {
-  static constexpr bool has_zero = false;
+/// Rows of blocks of 32 channels, each of which begins with its scale and, where it has one, its zero.
+template <size_t BlockBytes, bool HasZero>
+struct BlockRows {
+  static constexpr bool has_zero = HasZero;
   static constexpr float code_shift = 0.0F;
-  static constexpr size_t block_bytes = 34;
-  static HWY_INLINE Byte16 codes(const std::byte* row, size_t half) {
-    return bytes_at(row + half / 2 * block_bytes + 2 + half % 2 * half_channels);
-  }
   static HWY_INLINE const std::byte* scale(const std::byte* row, size_t block) {
-    return row + block * block_bytes;
+    return row + block * BlockBytes;
+  }
+  static HWY_INLINE const std::byte* zero(const std::byte* row, size_t block) {
+    return scale(row, block) + 2;
+  }
+  /// Of the block that a half lies in.
+  static HWY_INLINE const std::byte* block_codes(const std::byte* row, size_t half) {
+    return scale(row, half / 2) + (HasZero ? 4 : 2);
   }
 };
 
-struct Q4Rows {
-  static constexpr bool has_zero = false;
-  static constexpr float code_shift = 0.0F;
-  static constexpr size_t block_bytes = 18;
+struct Q8Rows : BlockRows<34, false> {
   static HWY_INLINE Byte16 codes(const std::byte* row, size_t half) {
-    const Byte16 packed = bytes_at(row + half / 2 * block_bytes + 2);
+    return bytes_at(block_codes(row, half) + half % 2 * half_channels);
+  }
+};
+
+struct Q4Rows : BlockRows<18, false> {
+  static HWY_INLINE Byte16 codes(const std::byte* row, size_t half) {
+    const Byte16 packed = bytes_at(block_codes(row, half));
     return hn::Sub(half % 2 == 0 ? nibbles<false>(packed) : nibbles<true>(packed),
                    hn::Set(ByteTag(), int8_t{8}));
-  }
-  static HWY_INLINE const std::byte* scale(const std::byte* row, size_t block) {
-    return row + block * block_bytes;
   }
 };
 
 /// q4_1, and KIVI's 4-bit values, which lie alike.
-struct Q4MinimumRows {
-  static constexpr bool has_zero = true;
-  static constexpr float code_shift = 0.0F;
-  static constexpr size_t block_bytes = 20;
+struct Q4MinimumRows : BlockRows<20, true> {
   static HWY_INLINE Byte16 codes(const std::byte* row, size_t half) {
-    const Byte16 packed = bytes_at(row + half / 2 * block_bytes + 4);
+    const Byte16 packed = bytes_at(block_codes(row, half));
     return half % 2 == 0 ? nibbles<false>(packed) : nibbles<true>(packed);
-  }
-  static HWY_INLINE const std::byte* scale(const std::byte* row, size_t block) {
-    return row + block * block_bytes;
-  }
-  static HWY_INLINE const std::byte* zero(const std::byte* row, size_t block) {
-    return scale(row, block) + 2;
   }
 };
 
-struct Kivi2Rows {
-  static constexpr bool has_zero = true;
-  static constexpr float code_shift = 0.0F;
-  static constexpr size_t block_bytes = 12;
+struct Kivi2Rows : BlockRows<12, true> {
   static HWY_INLINE Byte16 codes(const std::byte* row, size_t half) {
     const hn::Repartition<uint64_t, ByteTag> whole;
     uint64_t packed;  // byte i: channels i, i + 8, i + 16, i + 24 of the block
-    std::memcpy(&packed, row + half / 2 * block_bytes + 4, sizeof(packed));
+    std::memcpy(&packed, block_codes(row, half), sizeof(packed));
     packed >>= half % 2 * 4;
     const auto low = hn::Set(whole, packed);
     const auto high = hn::Set(whole, packed >> 2U);
     return hn::And(hn::BitCast(ByteTag(), hn::InterleaveLower(low, high)), hn::Set(ByteTag(), int8_t{3}));
-  }
-  static HWY_INLINE const std::byte* scale(const std::byte* row, size_t block) {
-    return row + block * block_bytes;
-  }
-  static HWY_INLINE const std::byte* zero(const std::byte* row, size_t block) {
-    return scale(row, block) + 2;
   }
 };
 

@@ -67,13 +67,6 @@ struct Fp8Row {
   }
 };
 
-/// What stored numbers are multiplied by beside the segment's scale.
-template <class Row>
-constexpr float row_unit() {
-  if constexpr (requires { Row::unit; }) return Row::unit;
-  return 1.0F;
-}
-
 /// A single element.
 template <class Row>
 HWY_INLINE float element(const Row& row, size_t i) {

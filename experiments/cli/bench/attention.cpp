@@ -6,6 +6,7 @@
 #include <random>
 
 #include "experiments/cli/bench/bench.hpp"
+#include "experiments/cli/bench/command.hpp"
 #include "experiments/cli/bench/limits.hpp"
 #include "experiments/cli/bench/rows.hpp"
 #include "experiments/cli/bench/timing.hpp"
@@ -37,13 +38,6 @@ constexpr double full_heads = 0.15;
 constexpr double kept_elsewhere = 0.2;
 
 /// Keys or values of one head of normal random rows, coded as a cache would.
-struct CodedHead {
-  AllocationCounter counter;
-  std::unique_ptr<const Codec> codec;
-  std::unique_ptr<RowStore> keys;
-  std::unique_ptr<RowStore> values;
-};
-
 std::unique_ptr<RowStore> coded_rows(const Codec& codec, RowRole role, const Options& options,
                                      AllocationCounter& counter) {
   std::mt19937 random(static_cast<std::mt19937::result_type>(options.common.seed));
@@ -171,12 +165,6 @@ std::optional<double> aim_of(const std::string& codec, Target target) {
 }
 
 void run(const Options& options) {
-  std::vector<std::string> names;
-  for (size_t begin = 0; begin <= options.codecs.size();) {
-    const size_t end = std::min(options.codecs.find(',', begin), options.codecs.size());
-    names.push_back(options.codecs.substr(begin, end - begin));
-    begin = end + 1;
-  }
   refuse_beyond_memory("bench attention", "the caches that are read in turn", 2 * working_set);
   const std::unique_ptr<Progress> progress = terminal_progress();
   Floats memory(working_set / sizeof(float));
@@ -185,7 +173,7 @@ void run(const Options& options) {
   const MultiplyAddPeak products;
   std::vector<BenchRow> rows;
   double f16_seconds = 0.0;
-  for (const std::string& name : names) {
+  for (const std::string& name : names_in(options.codecs)) {
     LayerCopies layer(options, name, memory);
     const std::vector<double> seconds =
         interleaved_medians({peak.work(), [&] { return layer.mean_seconds(); }, products.work()},
@@ -247,14 +235,8 @@ void add_bench_attention(CLI::App& bench) {
       ->capture_default_str()
       ->check(CLI::Range(1, 1024));
   command->add_flag("--razor", options->razor, "15 % of the heads whole, a fifth of the slots in the others");
-  command->add_option("--repeats", options->repeats, "runs; the median counts")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1000));
-  add_common_options(*command, options->common, true);
-  command->callback([options] {
-    apply_common_options(options->common);
-    run(*options);
-  });
+  add_repeats_option(*command, options->repeats);
+  run_on_parse(*command, options, run);
 }
 
 }  // namespace razorscope::cli

@@ -4,9 +4,9 @@
 #include <fmt/format.h>
 #include <malloc.h>
 #include <random>
-#include <sstream>
 
 #include "experiments/cli/bench/bench.hpp"
+#include "experiments/cli/bench/command.hpp"
 #include "experiments/cli/bench/limits.hpp"
 #include "experiments/cli/bench/rows.hpp"
 #include "experiments/cli/bench/timing.hpp"
@@ -130,13 +130,6 @@ class Compression {
   double bytes_ = 0.0;
 };
 
-std::vector<std::string> names_in(const std::string& list) {
-  std::vector<std::string> names;
-  std::stringstream stream(list);
-  for (std::string name; std::getline(stream, name, ',');) names.push_back(name);
-  return names;
-}
-
 BenchRow row_of(const Options& options, const Compression& work, double seconds, double limit, size_t heads) {
   BenchRow row;
   row.name = "compress";
@@ -220,14 +213,8 @@ void add_bench_compress(CLI::App& bench) {
       ->add_option("--layers", options->layers, "layers; 0: as many as make eight times the last-level cache")
       ->capture_default_str()
       ->check(CLI::Range(0, 1 << 20));
-  command->add_option("--repeats", options->repeats, "runs; the median counts")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1000));
-  add_common_options(*command, options->common, true);
-  command->callback([options] {
-    apply_common_options(options->common);
-    run(*options);
-  });
+  add_repeats_option(*command, options->repeats);
+  run_on_parse(*command, options, run);
 }
 
 }  // namespace razorscope::cli

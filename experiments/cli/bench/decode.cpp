@@ -1,8 +1,8 @@
 #include <fmt/format.h>
 #include <numeric>
-#include <random>
 
 #include "experiments/cli/bench/bench.hpp"
+#include "experiments/cli/bench/command.hpp"
 #include "experiments/cli/bench/limits.hpp"
 #include "experiments/cli/bench/rows.hpp"
 #include "experiments/cli/bench/timing.hpp"
@@ -107,10 +107,7 @@ void run(const Options& options) {
   for (const PlannedPolicy& plan :
        plan_policies(options.policies, requested, knowledge.context(options.prefix)))
     policies.push_back(plan.policy);
-  std::mt19937 random(static_cast<std::mt19937::result_type>(options.common.seed));
-  std::vector<int32_t> ids;
-  for (int i = 0; i <= options.prefix; ++i)
-    ids.push_back(static_cast<int32_t>(random() % static_cast<uint32_t>(shape.vocabulary)));
+  const std::vector<int32_t> ids = random_tokens(options.prefix + 1, shape.vocabulary, options.common);
   CompressedContext context(transformer, std::span(ids).first(ids.size() - 1), policies, knowledge.view(), 0,
                             *progress, "prefill");
   Steps decode(transformer, context, ids.back());
@@ -156,14 +153,8 @@ void add_bench_decode(CLI::App& bench) {
   command->add_option("--prefix", options->prefix, "random tokens before the step")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
-  command->add_option("--repeats", options->repeats, "runs; the median counts")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1000));
-  add_common_options(*command, options->common, true);
-  command->callback([options] {
-    apply_common_options(options->common);
-    run(*options);
-  });
+  add_repeats_option(*command, options->repeats);
+  run_on_parse(*command, options, run);
 }
 
 }  // namespace razorscope::cli

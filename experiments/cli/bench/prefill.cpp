@@ -1,7 +1,7 @@
 #include <fmt/format.h>
-#include <random>
 
 #include "experiments/cli/bench/bench.hpp"
+#include "experiments/cli/bench/command.hpp"
 #include "experiments/cli/bench/limits.hpp"
 #include "experiments/cli/bench/rows.hpp"
 #include "experiments/cli/bench/timing.hpp"
@@ -69,10 +69,7 @@ void run(const Options& options) {
   }
   const Compute compute = options.model.compute;
   const Transformer transformer = model.load(compute);
-  std::mt19937 random(static_cast<std::mt19937::result_type>(options.common.seed));
-  std::vector<int32_t> ids;
-  for (int i = 0; i < options.tokens; ++i)
-    ids.push_back(static_cast<int32_t>(random() % static_cast<uint32_t>(shape.vocabulary)));
+  const std::vector<int32_t> ids = random_tokens(options.tokens, shape.vocabulary, options.common);
   const ProductPeak peak(compute);
   const ProductPeak attention_peak(Compute::f32);
   std::vector<TimedWork> works = peak.works();
@@ -119,14 +116,8 @@ void add_bench_prefill(CLI::App& bench) {
   command->add_option("--tokens", options->tokens, "random tokens to prefill")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
-  command->add_option("--repeats", options->repeats, "runs; the median counts")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1000));
-  add_common_options(*command, options->common, true);
-  command->callback([options] {
-    apply_common_options(options->common);
-    run(*options);
-  });
+  add_repeats_option(*command, options->repeats);
+  run_on_parse(*command, options, run);
 }
 
 }  // namespace razorscope::cli
