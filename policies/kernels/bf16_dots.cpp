@@ -15,7 +15,6 @@
 namespace razorscope {
 namespace {
 
-constexpr size_t block_slots = 1024;
 // Rows whose values are gone over by each tile in turn: few enough to stay in the first-level cache.
 constexpr size_t run_slots = 16;
 constexpr size_t registers = 16;  // of queries, or of sums

@@ -5,12 +5,15 @@
 
 namespace razorscope {
 
+/// Slots whose scores are computed before their values are read; rows of scores and weights lie this far
+/// apart.
+inline constexpr size_t block_slots = 1024;
+
 /// Whether this processor has the dot products of AVX512_BF16.
 bool has_avx512_bf16();
 
 /// Kernels over rows of bf16 with AVX512_BF16's dot products. Queries and weights are rounded to bf16 (2^-9),
-/// as GPU kernels do; products are exact and sums f32. Blocks of at most 1024 slots; rows of scores and
-/// weights lie 1024 apart.
+/// as GPU kernels do; products are exact and sums f32. Blocks of at most block_slots slots.
 struct Bf16Dots {
   void (*round_queries)(const float* q, size_t count, uint16_t* rounded);
   /// scores[g][t] = q[g]·k_t.

@@ -14,6 +14,8 @@
 #include <cstring>
 #include <hwy/highway.h>
 
+#include "policies/kernels/bf16_dots.hpp"
+
 // The compiler's baseline is compiled too, and has none of this.
 #ifndef RAZORSCOPE_IS_VECTOR_TARGET
 #define RAZORSCOPE_IS_VECTOR_TARGET (HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3)
@@ -42,7 +44,6 @@ using ByteTag = hn::FixedTag<int8_t, 16>;
 using Byte16 = hn::Vec<ByteTag>;
 
 constexpr bool has_32_registers = HWY_TARGET == HWY_AVX3;
-constexpr size_t block_slots = 1024;  // whose scores are computed before their values are read
 constexpr size_t run_slots = 64;  // whose values are gone over, some columns at a time, before the next ones
 constexpr int largest_tile = 4;   // query rows that share one pass over K and V
 constexpr int tokens_at_once = has_32_registers ? 4 : 2;  // of a dot product's inner loop
