@@ -62,6 +62,9 @@ std::string canonical(const Parameter& parameter, const std::string& text) {
     case ParameterKind::file:
       if (text.empty()) throw std::invalid_argument("an empty file name");
       return text;
+    case ParameterKind::text:
+      if (text.empty()) throw std::invalid_argument("is empty");
+      return text;
   }
   return text;
 }
@@ -170,6 +173,9 @@ std::string describe_domain(const Parameter& parameter) {
       break;
     case ParameterKind::file:
       domain = "file";
+      break;
+    case ParameterKind::text:
+      domain = "text";
       break;
   }
   domain += parameter.fallback.empty() ? "; no default" : fmt::format("; default {}", parameter.fallback);

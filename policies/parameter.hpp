@@ -10,9 +10,10 @@ namespace razorscope {
 /// What a parameter's text may be.
 ///   integer, real: a number in [lowest, highest]
 ///   choice:        one of `choices`
+///   text:          not empty; its owner parses it
 ///   budget:        tokens per KV head (128), a fraction of the prefix (0.25, 1.0), or bytes of the whole
 ///   sequence (8MiB) file:          a path, or the fallback word
-enum class ParameterKind { integer, real, choice, budget, file };
+enum class ParameterKind { integer, real, choice, budget, file, text };
 
 /// A parameter's declaration: the one place that help, the policy grammar, stored JSON and forms are made
 /// from. Where a parameter depends on others (`ratio` only without `recent`), the conditions say so; the same

@@ -73,6 +73,8 @@ std::string value_of(const Parameter& parameter) {
                                             "2GiB");
     case ParameterKind::file:
       return *rc::gen::element(true, false) ? parameter.fallback : quoted(*file_names());
+    case ParameterKind::text:
+      return parameter.fallback;  // no selection and no codec has one
   }
   return "";
 }

@@ -14,7 +14,7 @@ struct WorkloadOptions {
   /// Mean requests/s. A file's arrivals keep their pattern and are stretched to it; a file without arrivals
   /// gets Poisson ones; a generator takes it in place of its own `rate`. 0: as they come.
   double rate = 0.0;
-  int64_t seed = 1;  // of whatever is drawn, unless a generator's text gives its own; 0 to 2147483647
+  uint64_t seed = 1;  // of whatever is drawn, unless a generator's text gives its own; at most 2^53
 };
 
 /// The workload that `text` names: a file, or a generator such as

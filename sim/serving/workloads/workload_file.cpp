@@ -1,0 +1,110 @@
+#include "sim/serving/workloads/workload_file.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <fmt/format.h>
+#include <limits>
+
+#include "models/base/error.hpp"
+#include "sim/serving/workloads/arrivals.hpp"
+
+namespace razorscope {
+namespace {
+
+const WorkloadFormat& format_of(TextReader& text, const std::string& forced) {
+  const std::vector<WorkloadFormat>& formats = all_workload_formats();
+  if (!forced.empty()) {
+    for (const WorkloadFormat& format : formats) {
+      if (format.name == forced) return format;
+    }
+    throw InputError("format", unknown_name("workload format", forced, workload_formats()));
+  }
+  const std::string_view beginning = text.beginning();
+  for (const WorkloadFormat& format : formats) {
+    if (format.recognises(beginning)) return format;
+  }
+  if (beginning.empty()) throw InputError(text.path(), "is empty");
+  std::string known;
+  for (const WorkloadFormat& format : formats) known += fmt::format("\n  {:<9} {}", format.name, format.help);
+  std::string first_line(beginning.substr(0, std::min<size_t>(beginning.find_first_of("\r\n"), 80)));
+  for (char& c : first_line) {
+    if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) > 0x7e) c = '?';
+  }
+  throw InputError(text.path(), fmt::format("is no workload file that is known; it begins '{}'; known are:{}",
+                                            first_line, known));
+}
+
+void add_note(std::string& note, const std::string& more) { note += (note.empty() ? "" : "; ") + more; }
+
+/// Sorts by arrival, equal ones in the file's order, and lets the first arrive at 0.
+void order(FileRequests& file) {
+  std::vector<Request>& requests = file.requests;
+  size_t late = 0;
+  double latest = requests.front().arrival;
+  for (const Request& request : requests) {
+    if (request.arrival < latest) ++late;
+    latest = std::max(latest, request.arrival);
+  }
+  if (late > 0) {
+    std::stable_sort(requests.begin(), requests.end(),
+                     [](const Request& a, const Request& b) { return a.arrival < b.arrival; });
+    add_note(file.note, fmt::format("{} of {} requests stood behind one that arrived later; they were sorted",
+                                    late, requests.size()));
+  }
+  const double origin = requests.front().arrival;
+  for (Request& request : requests) request.arrival -= origin;
+}
+
+/// Stretches ordered arrivals to a mean rate.
+void stretch(const std::string& path, FileRequests& file, double rate) {
+  std::vector<Request>& requests = file.requests;
+  if (requests.size() < 2) return;
+  const double span = requests.back().arrival;
+  if (!(span > 0.0)) {
+    throw InputError(path, "rate",
+                     "all requests arrive at once: there is no pattern to stretch; allowed: none");
+  }
+  const double own_rate = static_cast<double>(requests.size() - 1) / span;
+  const double factor = own_rate / rate;
+  for (Request& request : requests) request.arrival *= factor;
+  add_note(file.note, fmt::format("arrivals stretched from {:.4g} to {:.4g} requests/s", own_rate, rate));
+}
+
+}  // namespace
+
+const std::vector<WorkloadFormat>& all_workload_formats() {
+  static const std::vector<WorkloadFormat> formats = {azure_format(), mooncake_format(), vidur_format(),
+                                                      sharegpt_format()};
+  return formats;
+}
+
+FileRequests read_workload_file(const std::string& path, const std::string& format, size_t most) {
+  TextReader text(path);
+  FileRequests file = format_of(text, format).read(text, most);
+  if (file.requests.empty()) {
+    throw InputError(path, "has no requests" + (file.note.empty() ? "" : " (" + file.note + ")"));
+  }
+  return file;
+}
+
+Workload load_workload_file(const std::string& path, const WorkloadOptions& options) {
+  const size_t most = options.max_requests > 0 ? static_cast<size_t>(options.max_requests)
+                                               : std::numeric_limits<size_t>::max();
+  FileRequests file = read_workload_file(path, options.format, most);
+  if (file.has_arrivals) {
+    order(file);
+    if (options.rate > 0.0) stretch(path, file, options.rate);
+  } else if (options.rate > 0.0) {
+    draw_arrivals({.kind = "poisson", .rate = options.rate}, options.seed, file.requests);
+    add_note(file.note, fmt::format("no arrivals in the file: Poisson at {:.4g} requests/s, seed {}",
+                                    options.rate, options.seed));
+  } else {
+    add_note(file.note, "no arrivals in the file: all requests arrive at 0 unless a rate is given");
+  }
+  return {.name = std::filesystem::path(path).filename().string(),
+          .requests = std::move(file.requests),
+          .hash_block_tokens = file.hash_block_tokens,
+          .note = std::move(file.note)};
+}
+
+}  // namespace razorscope
