@@ -11,6 +11,8 @@ build_packages=(
   ca-certificates python3 python3-pip unzip
   # matrix products, vector instructions
   libdnnl-dev libhwy-dev libeigen3-dev
+  # discrete-event simulation
+  libsimgrid-dev
   # results database, files, command line, messages
   libsqlitecpp-dev libsqlite3-dev nlohmann-json3-dev libcli11-dev libfmt-dev
   # text, hashes, the rest

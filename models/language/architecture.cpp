@@ -59,6 +59,7 @@ Shape read_common_shape(const GgufFile& file, const std::string& norm_epsilon_ke
   if (embedding->rows() > static_cast<uint64_t>(1) << 24U)
     file.fail("token_embd.weight", "has absurdly many rows");
   shape.vocabulary = static_cast<int>(embedding->rows());
+  shape.tied_head = file.find_tensor("output.weight") == nullptr;
   const double epsilon = file.real(prefix + norm_epsilon_key, 1e-5);
   if (epsilon <= 0.0 || epsilon > 1.0) file.fail(prefix + norm_epsilon_key, "allowed: above 0, at most 1");
   shape.norm_epsilon = static_cast<float>(epsilon);

@@ -40,6 +40,7 @@ struct Shape {
   float score_scale = 0.0F;  // 1 / sqrt(head_size)
   NormKind norm = NormKind::rms;
   MlpKind mlp = MlpKind::swiglu;
+  bool tied_head = false;  // the embedding is the LM head's matrix too
   PositionScheme position = PositionScheme::rope;
   RopeScheme rope;
   std::vector<float> alibi_slopes;  // [query_heads], empty under RoPE

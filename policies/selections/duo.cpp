@@ -9,8 +9,12 @@ namespace {
 
 class Duo final : public Selection {
  public:
-  Duo(std::set<HeadId> full_heads, int sinks, int recent, When when)
-      : full_heads_(std::move(full_heads)), sinks_(sinks), recent_(recent), when_(when) {}
+  Duo(std::set<HeadId> full_heads, int sinks, int recent, When when, int kv_heads)
+      : full_heads_(std::move(full_heads)),
+        sinks_(sinks),
+        recent_(recent),
+        when_(when),
+        kv_heads_(kv_heads) {}
 
   When when() const override { return when_; }
   KeptRegions regions() const override { return {.sinks = sinks_, .recent = recent_}; }
@@ -23,12 +27,20 @@ class Duo final : public Selection {
     }
     return plan;
   }
+  std::optional<std::vector<int>> kept_counts(int layer, int tokens) const override {
+    std::vector<int> counts;
+    for (int h = 0; h < kv_heads_; ++h) {
+      counts.push_back(is_protected(layer, h) ? tokens : tokens_in_window(tokens, sinks_, recent_));
+    }
+    return counts;
+  }
 
  private:
   std::set<HeadId> full_heads_;
   int sinks_;
   int recent_;
   When when_;
+  int kv_heads_;
 };
 
 std::unique_ptr<const Selection> make_duo(const std::string& /*variant*/, const ParameterValues& values,
@@ -44,7 +56,7 @@ std::unique_ptr<const Selection> make_duo(const std::string& /*variant*/, const 
     full_heads = protected_heads("duo", values, context);
   }
   return std::make_unique<Duo>(std::move(full_heads), values.integer("sinks"), values.integer("recent"),
-                               when_of(values));
+                               when_of(values), context.shape.kv_heads);
 }
 
 }  // namespace

@@ -17,12 +17,14 @@ namespace {
 /// Retrieval heads keep everything; the others keep sinks and a window, and fold what leaves it into slots.
 class Razor final : public Selection {
  public:
-  Razor(std::set<HeadId> retrieval_heads, int sinks, int recent, CompensationSpec compensation, When when)
+  Razor(std::set<HeadId> retrieval_heads, int sinks, int recent, CompensationSpec compensation, When when,
+        int kv_heads)
       : retrieval_heads_(std::move(retrieval_heads)),
         sinks_(sinks),
         recent_(recent),
         compensation_(compensation),
-        when_(when) {}
+        when_(when),
+        kv_heads_(kv_heads) {}
 
   When when() const override { return when_; }
   CompensationSpec compensation() const override { return compensation_; }
@@ -40,6 +42,13 @@ class Razor final : public Selection {
     }
     return plan;
   }
+  std::optional<std::vector<int>> kept_counts(int layer, int tokens) const override {
+    std::vector<int> counts;
+    for (int h = 0; h < kv_heads_; ++h) {
+      counts.push_back(is_protected(layer, h) ? tokens : tokens_in_window(tokens, sinks_, recent_));
+    }
+    return counts;
+  }
 
  private:
   std::set<HeadId> retrieval_heads_;
@@ -47,6 +56,7 @@ class Razor final : public Selection {
   int recent_;
   CompensationSpec compensation_;
   When when_;
+  int kv_heads_;
 };
 
 /// The window of the heads that are not protected: `recent`, or the paper's max(S0, N/C).
@@ -151,7 +161,8 @@ std::unique_ptr<const Selection> make_razor(const std::string& variant, const Pa
   const int recent = window_length(values, context.prefix);
   const int other_tokens = std::min(context.prefix, sinks + recent + rows_of(compensation));
   std::set<HeadId> heads = retrieval_heads(values, context, other_tokens);
-  return std::make_unique<Razor>(std::move(heads), sinks, recent, compensation, when_of(values));
+  return std::make_unique<Razor>(std::move(heads), sinks, recent, compensation, when_of(values),
+                                 context.shape.kv_heads);
 }
 
 }  // namespace

@@ -23,6 +23,14 @@ class RazorScope final : public Selection {
     }
     return plan;
   }
+  std::optional<std::vector<int>> kept_counts(int layer, int tokens) const override {
+    std::vector<int> counts;
+    for (int h = 0; h < kv_heads_; ++h) {
+      const int length = lengths_[static_cast<size_t>(layer * kv_heads_ + h)];
+      counts.push_back(tokens_in_window(tokens, sinks_, length));
+    }
+    return counts;
+  }
 
  private:
   int kv_heads_;

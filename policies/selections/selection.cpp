@@ -52,6 +52,10 @@ When when_of(const ParameterValues& values) {
   return when == "every-step" ? When::every_step : When::after_prefill;
 }
 
+int tokens_in_window(int tokens, int sinks, int recent) {
+  return static_cast<int>(std::min<int64_t>(tokens, int64_t{sinks} + recent));
+}
+
 std::vector<int32_t> held_between(const LayerView& view, size_t kv_head, int begin, int end) {
   std::vector<int32_t> out;
   if (begin >= end) return out;

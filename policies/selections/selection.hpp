@@ -151,9 +151,9 @@ class Selection {
     for (const float weight : group_weights) sum += weight;
     return sum;
   }
-  /// Tokens that each KV head of a layer keeps of a prefix, where that follows without observing anything;
-  /// else from the plan.
-  virtual std::optional<std::vector<int>> kept_counts(int /*layer*/, int /*prefix*/) const {
+  /// Tokens that each KV head of a layer keeps of a prefix, or under every_step of so many tokens seen, where
+  /// that follows without observing anything; else from the plan.
+  virtual std::optional<std::vector<int>> kept_counts(int /*layer*/, int /*tokens*/) const {
     return std::nullopt;
   }
   /// Whether keys are held before RoPE and stand at their slots' indices in each step, instead of at the
@@ -225,6 +225,9 @@ const SelectionEntry& find_selection(std::string_view where, std::string_view na
 /// whether it can evict chunk by chunk.
 Parameter when_parameter(std::string fallback, bool every_chunk = false);
 When when_of(const ParameterValues& values);
+
+/// What sinks and a window leave of `tokens`.
+int tokens_in_window(int tokens, int sinks, int recent);
 
 /// Positions that a head holds in [begin, end), ascending.
 std::vector<int32_t> held_between(const LayerView& view, size_t kv_head, int begin, int end);

@@ -6,8 +6,12 @@ namespace {
 
 class Window final : public Selection {
  public:
-  Window(int sinks, int recent, When when, bool slot_positions)
-      : sinks_(sinks), recent_(recent), when_(when), slot_positions_(slot_positions) {}
+  Window(int sinks, int recent, When when, bool slot_positions, int kv_heads)
+      : sinks_(sinks),
+        recent_(recent),
+        when_(when),
+        slot_positions_(slot_positions),
+        kv_heads_(static_cast<size_t>(kv_heads)) {}
   When when() const override { return when_; }
   bool slot_positions() const override { return slot_positions_; }
   KeptRegions regions() const override { return {.sinks = sinks_, .recent = recent_}; }
@@ -17,12 +21,16 @@ class Window final : public Selection {
       plan[h].dropped = held_between(view, h, sinks_, view.tokens - recent_);
     return plan;
   }
+  std::optional<std::vector<int>> kept_counts(int /*layer*/, int tokens) const override {
+    return std::vector<int>(kv_heads_, tokens_in_window(tokens, sinks_, recent_));
+  }
 
  private:
   int sinks_;
   int recent_;
   When when_;
   bool slot_positions_;
+  size_t kv_heads_;
 };
 
 std::unique_ptr<const Selection> make_window(const std::string& variant, const ParameterValues& values,
@@ -34,7 +42,7 @@ std::unique_ptr<const Selection> make_window(const std::string& variant, const P
                      "whose keys carry no position: use window/original-positions");
   }
   return std::make_unique<Window>(values.integer("sinks"), values.integer("recent"), when_of(values),
-                                  slot_positions);
+                                  slot_positions, context.shape.kv_heads);
 }
 
 }  // namespace
