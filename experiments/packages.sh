@@ -14,7 +14,7 @@ build_packages=(
   # discrete-event simulation
   libsimgrid-dev
   # results database, files, command line, messages
-  libsqlitecpp-dev libsqlite3-dev nlohmann-json3-dev libcli11-dev libfmt-dev
+  libsqlitecpp-dev libsqlite3-dev nlohmann-json3-dev libcli11-dev libfmt-dev libtomlplusplus-dev
   # text, hashes, the rest
   libicu-dev libxxhash-dev libssl-dev libboost-dev
 )

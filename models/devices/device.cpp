@@ -1,5 +1,7 @@
 #include "models/devices/device.hpp"
 
+#include <cctype>
+
 namespace razorscope {
 
 std::string_view to_string(Calibration calibration) {
@@ -8,9 +10,21 @@ std::string_view to_string(Calibration calibration) {
       return "calibrated";
     case Calibration::borrowed:
       return "borrowed";
-    default:
-      return "uncalibrated";
+    case Calibration::uncalibrated:
+      break;
   }
+  return "uncalibrated";
+}
+
+std::string folded_device_name(std::string_view name) {
+  std::string folded;
+  for (const char c : name) {
+    const auto byte = static_cast<unsigned char>(c);
+    // Bytes from 0x80 on belong to letters of other alphabets.
+    if (std::isalnum(byte) != 0 || c == '.' || c == '+' || byte >= 0x80)
+      folded += static_cast<char>(byte < 0x80 ? std::tolower(byte) : byte);
+  }
+  return folded;
 }
 
 }  // namespace razorscope

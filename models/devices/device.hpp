@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace razorscope {
 
@@ -33,7 +34,9 @@ struct GemmConstants {
   Calibration calibration = Calibration::uncalibrated;
 };
 
-/// A GPU, an NPU, or this machine. Figures are dense and decimal: bytes, bytes/s, operations/s.
+/// A GPU, an NPU, or this machine. Figures are dense and decimal: bytes, bytes/s, operations/s. Both maps
+/// hold bf16 always, and fp8 where the device has an fp8 peak: constants that nobody measured are assumed
+/// ones.
 struct Device {
   std::string name;
   std::string vendor;
@@ -44,12 +47,17 @@ struct Device {
   double bf16_peak = 0.0;
   std::optional<double> fp8_peak;
   std::optional<double> int8_peak;
-  double link_bandwidth = 0.0;  // to its neighbours, one direction
+  double link_bandwidth = 0.0;  // to its neighbours, one direction; 0 where it stands alone
   std::string status;           // of the figures: vendor, vendor copy, third-party, disputed, measured
   std::string source;
   std::string note;                                     // "" or one line
   std::map<std::string, AttentionConstants> attention;  // by the cache's element type: bf16, fp8
   std::map<std::string, GemmConstants> gemm;            // by the weights' element type: bf16, fp8
+  std::vector<std::string> aliases;                     // further names that find it
 };
+
+/// What two spellings of one device's name have in common: case, blanks, dashes and brackets do not count, so
+/// that "h100-sxm" is "H100 SXM".
+std::string folded_device_name(std::string_view name);
 
 }  // namespace razorscope

@@ -1,7 +1,6 @@
 #include "models/language/model_file.hpp"
 
 #include <array>
-#include <cstdlib>
 #include <fmt/format.h>
 
 #include "models/base/error.hpp"
@@ -49,14 +48,6 @@ Transformer ModelFile::load(Compute compute) const {
   return {shape_, std::move(weights), compute};
 }
 
-std::filesystem::path user_directory(const char* variable, const char* fallback) {
-  // getenv is only unsafe beside setenv, which nothing here calls.
-  const char* folder = std::getenv(variable);  // NOLINT(concurrency-mt-unsafe)
-  if (folder != nullptr && *folder != '\0') return std::filesystem::path(folder) / "razorscope";
-  const char* home = std::getenv("HOME");  // NOLINT(concurrency-mt-unsafe)
-  return std::filesystem::path(home != nullptr ? home : ".") / fallback / "razorscope";
-}
-
 std::filesystem::path find_model(const std::string& name_or_path) {
   std::vector<std::string> names;
   for (const NamedModel& model : named_models) {
@@ -64,8 +55,7 @@ std::filesystem::path find_model(const std::string& name_or_path) {
     if (model.name != name_or_path) continue;
     const std::array<std::filesystem::path, 3> folders = {
         user_directory("XDG_CACHE_HOME", ".cache") / "models",
-        std::filesystem::read_symlink("/proc/self/exe").parent_path() / "../share/razorscope/models",
-        RAZORSCOPE_MODEL_DATA_DIR};
+        program_directory() / "../share/razorscope/models", RAZORSCOPE_MODEL_DATA_DIR};
     for (const std::filesystem::path& folder : folders) {
       if (std::filesystem::exists(folder / model.file)) return folder / model.file;
     }

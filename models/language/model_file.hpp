@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "models/base/user_directory.hpp"
 #include "models/language/gguf.hpp"
 #include "models/language/shape.hpp"
 #include "models/language/tokenizer.hpp"
@@ -39,9 +40,5 @@ class ModelFile {
 /// quickstart puts models, then beside the program, then in this source tree. InputError with what is known
 /// otherwise.
 std::filesystem::path find_model(const std::string& name_or_path);
-
-/// The program's folder below the one that an environment variable names, else below `fallback` in the home
-/// directory: user_directory("XDG_CACHE_HOME", ".cache") is ${XDG_CACHE_HOME:-~/.cache}/razorscope.
-std::filesystem::path user_directory(const char* variable, const char* fallback);
 
 }  // namespace razorscope

@@ -5,6 +5,8 @@ razorscope_tests(unit
   retrieval_heads_test.cpp
   selection_test.cpp
   slot_positions_test.cpp
+  device_catalogue_test.cpp
+  device_file_test.cpp
   error_test.cpp
   gguf_test.cpp
   safetensors_test.cpp
