@@ -19,6 +19,8 @@ void add_task(CLI::App& app);
 void add_explain(CLI::App& app);
 void add_policies(CLI::App& app);
 void add_report(CLI::App& app);
+void add_plan(CLI::App& app);
+void add_serve(CLI::App& app);
 void add_bench(CLI::App& app);
 
 }  // namespace razorscope::cli

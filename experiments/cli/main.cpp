@@ -42,6 +42,8 @@ int run(int argc, char** argv) {
   cli::add_explain(app);
   cli::add_policies(app);
   cli::add_report(app);
+  cli::add_plan(app);
+  cli::add_serve(app);
   cli::add_bench(app);
   if (argc > 1 && argv[1][0] != '-') {
     std::vector<std::string> names;

@@ -1,0 +1,195 @@
+#include "sim/serving/plan.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "experiments/cli/commands.hpp"
+#include "experiments/cli/deployment_options.hpp"
+#include "experiments/cli/options.hpp"
+#include "experiments/cli/policy_options.hpp"
+#include "experiments/store/text_table.hpp"
+
+namespace razorscope::cli {
+namespace {
+
+struct Options {
+  CommonOptions common;
+  DeploymentOptions deployment;
+  std::vector<std::string> policies = {"full;full+q8_0;razor;razor+q8_0"};
+  int context = 0;
+  int output = 256;
+  int batch = 1;
+};
+
+nlohmann::json split_json(const StepTime& time) {
+  return {{"weights_ms", time.weights * 1e3},
+          {"attention_ms", time.decode_attention * 1e3},
+          {"all_reduce_ms", time.all_reduce * 1e3},
+          {"policy_ms", time.policy * 1e3}};
+}
+
+nlohmann::json row_json(const PlanRow& row, const Options& options) {
+  nlohmann::json out = {{"device", row.device},
+                        {"model", options.deployment.model},
+                        {"policy", row.policy},
+                        {"tp", row.tp},
+                        {"weights", options.deployment.weights},
+                        {"context", options.context},
+                        {"output", options.output},
+                        {"batch", options.batch},
+                        {"fits", row.fits},
+                        {"memory_bytes", row.memory_bytes},
+                        {"weights_bytes", row.weights_bytes},
+                        {"non_kv_bytes", row.non_kv_bytes},
+                        {"kv_pool_bytes", row.pool_bytes},
+                        {"kv_blocks", row.kv_blocks},
+                        {"kv_bytes_per_sequence", row.kv_bytes_per_sequence},
+                        {"kv_bytes_per_sequence_rank", row.kv_bytes_per_sequence_rank},
+                        {"kept_tokens_mean", row.kept_tokens_mean},
+                        {"max_batch", row.max_batch},
+                        {"max_batch_admitting", row.max_batch_admitting},
+                        {"max_context", row.max_context},
+                        {"decode_ms", row.decode.total() * 1e3},
+                        {"decode_split", split_json(row.decode)},
+                        {"prefill_ms", row.prefill_seconds * 1e3},
+                        {"compression_ms", row.compression_seconds * 1e3},
+                        {"calibration", to_string(row.calibration)},
+                        {"assumes_heads", row.assumes_heads},
+                        {"beyond_model_context", row.beyond_model}};
+  out["decode_ms_at_max_batch"] = nullptr;
+  out["tokens_per_second_at_max_batch"] = nullptr;
+  if (row.decode_full) {
+    out["decode_ms_at_max_batch"] = row.decode_full->total() * 1e3;
+    out["tokens_per_second_at_max_batch"] = static_cast<double>(row.max_batch) / row.decode_full->total();
+  }
+  return out;
+}
+
+/// A device's memory: weights, the batch's KV, what is free of the pool, the rest (activations, runtime, what
+/// the engine may not take).
+std::string memory_bar(const PlanRow& row, int batch) {
+  constexpr double width = 32.0;
+  const auto cells = [&](double bytes) {
+    return static_cast<size_t>(std::max(0.0, bytes) / row.memory_bytes * width + 0.5);
+  };
+  std::string bar;
+  const auto fill = [&](size_t end, const char* cell) {
+    for (size_t i = bar.size() / 3; i < std::min(end, static_cast<size_t>(width)); ++i) bar += cell;
+  };
+  const double weights = row.weights_bytes / row.tp;
+  const double kv = row.kv_bytes_per_sequence_rank * batch;
+  fill(cells(weights), "█");
+  fill(cells(weights + std::min(kv, row.pool_bytes)), "▓");
+  fill(cells(weights + row.pool_bytes), "░");
+  fill(static_cast<size_t>(width), "─");
+  return bar;
+}
+
+std::string thousands(int64_t value) {
+  std::string text = std::to_string(value);
+  for (auto at = static_cast<ptrdiff_t>(text.size()) - 3; at > 0; at -= 3)
+    text.insert(static_cast<size_t>(at), ",");
+  return text;
+}
+
+std::string milliseconds(double seconds) {
+  return fmt::format("{:.{}f}", seconds * 1e3, seconds < 0.1 ? 2 : 0);
+}
+
+void print_table(const std::vector<PlanRow>& rows, const std::vector<std::string>& notes,
+                 const Options& options) {
+  fmt::print("{}, {} weights, tp {}, {} prompt + {} output tokens, batch {}\n\n", options.deployment.model,
+             options.deployment.weights, options.deployment.tp, thousands(options.context),
+             thousands(options.output), options.batch);
+  std::vector<Cells> table = {{"device", "policy", "KV GB a sequence", "largest batch", "largest context",
+                               "decode ms", "weights", "attention", "other", "prefill ms", "tokens/s full",
+                               "constants"}};
+  for (const PlanRow& row : rows) {
+    const double other = row.decode.all_reduce + row.decode.policy;
+    table.push_back(
+        {row.device, policy_cell(row.policy, false), fmt::format("{:.3f}", row.kv_bytes_per_sequence / 1e9),
+         row.max_batch_admitting < row.max_batch
+             ? fmt::format("{} ({})", row.max_batch, row.max_batch_admitting)
+             : std::to_string(row.max_batch),
+         thousands(row.max_context), milliseconds(row.decode.total()), milliseconds(row.decode.weights),
+         milliseconds(row.decode.decode_attention), milliseconds(other), milliseconds(row.prefill_seconds),
+         row.decode_full
+             ? fmt::format("{:.0f}", static_cast<double>(row.max_batch) / row.decode_full->total())
+             : "-",
+         std::string(to_string(row.calibration))});
+  }
+  fmt::print("{}", format_table(table, false));
+  fmt::print("\nMemory of a device (█ weights, ▓ KV of the batch, ░ free for KV, ─ the rest):\n");
+  for (const PlanRow& row : rows) {
+    fmt::print("  {}  {:<18} {}{}\n", memory_bar(row, options.batch), row.device,
+               policy_cell(row.policy, false),
+               row.fits ? "" : fmt::format("  a batch of {} does not fit", options.batch));
+  }
+  fmt::print(
+      "\nlargest batch: sequences whose caches fit at the end of their output; in brackets while the last "
+      "one's "
+      "prompt is\nnot compressed yet. largest context: prompt tokens of the batch, by memory alone. decode: "
+      "one "
+      "step halfway through the output.\n");
+  for (const std::string& note : notes) fmt::print("note: {}\n", note);
+}
+
+void run(const Options& options) {
+  const std::vector<Policy> policies = parse_policies({options.policies, ""});
+  std::vector<PlanRow> rows;
+  std::vector<std::string> notes;
+  const auto add_note = [&](const std::string& note) {
+    if (std::find(notes.begin(), notes.end(), note) == notes.end()) notes.push_back(note);
+  };
+  for (const Deployment& deployment : deployments(options.deployment)) {
+    for (const Policy& policy : policies) {
+      PolicyFootprint footprint(policy, deployment.shape, nullptr, deployment.tp);
+      rows.push_back(
+          plan(deployment, footprint,
+               {options.context, options.output, options.batch, token_budget(options.deployment)}));
+      const PlanRow& row = rows.back();
+      for (const std::string& note : deployment_notes(deployment, row.calibration, row.assumes_heads))
+        add_note(note);
+      if (row.beyond_model) {
+        add_note(fmt::format("{} was made for contexts of {} tokens", deployment.shape.name,
+                             thousands(deployment.shape.context)));
+      }
+    }
+  }
+  if (!options.common.json) {
+    print_table(rows, notes, options);
+    return;
+  }
+  nlohmann::json document = {{"rows", nlohmann::json::array()}, {"notes", notes}};
+  for (const PlanRow& row : rows) document["rows"].push_back(row_json(row, options));
+  print_json(document);
+}
+
+}  // namespace
+
+void add_plan(CLI::App& app) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* command = add_command(
+      app, "plan", "what a model's cache takes on devices, how much fits, how long a step lasts, by policy",
+      "razorscope plan --devices \"H100 SXM;Ascend 910B2\" --model llama-3.1-70b --tp 8 --context 131072 "
+      "--policies \"full;razor;razor+q8_0\"");
+  add_common_options(*command, options->common);
+  add_deployment_options(*command, options->deployment, true);
+  command->add_option("--policies", options->policies, "policies, separated by ';' (razorscope policies)")
+      ->capture_default_str();
+  command->add_option("--context", options->context,
+                      "prompt tokens; default the model's context less the output");
+  command->add_option("--output", options->output, "tokens generated after the prompt")
+      ->capture_default_str();
+  command->add_option("--batch", options->batch, "sequences that decode together")->capture_default_str();
+  command->callback([options, command] {
+    apply_common_options(options->common);
+    if (command->count("--context") == 0) {
+      options->context = deployments(options->deployment).front().shape.context - options->output;
+    }
+    run(*options);
+  });
+}
+
+}  // namespace razorscope::cli
