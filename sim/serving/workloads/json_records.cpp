@@ -94,10 +94,13 @@ bool JsonRecords::next(nlohmann::json& record) {
   };
   try {
     record = nlohmann::json::parse(text.begin(), text.end(), check_depth);
-  } catch (const nlohmann::json::exception& problem) {
-    fail(fmt::format("'{}' is not JSON: {}", text.substr(0, 60), problem.what()));
+  } catch (const nlohmann::json::parse_error& problem) {
+    // The library's own text names a line within the object, and may be as long as the object.
+    fail(fmt::format("{} is not JSON: fault at byte {}", excerpt(text), problem.byte));
+  } catch (const nlohmann::json::out_of_range&) {
+    fail(fmt::format("{} has a number too large for JSON", excerpt(text)));
   }
-  if (!record.is_object()) fail(fmt::format("'{}' is not an object", text.substr(0, 60)));
+  if (!record.is_object()) fail(fmt::format("{} is not an object", excerpt(text)));
   return true;
 }
 

@@ -17,11 +17,16 @@ std::string reason() { return std::error_code(errno, std::generic_category()).me
 
 }  // namespace
 
+std::string excerpt(std::string_view text, size_t most) {
+  std::string out = "'";
+  for (const char c : text.substr(0, most)) out += c >= 0x20 && c < 0x7f ? c : '?';
+  return out + (text.size() > most ? "...'" : "'");
+}
+
 void fail_field(const Place& place, std::string_view field, std::string_view value,
                 std::string_view allowed) {
-  throw InputError(
-      fmt::format("{}:{}", place.path, place.line), field,
-      fmt::format("'{}{}'; allowed: {}", value.substr(0, 60), value.size() > 60 ? "..." : "", allowed));
+  throw InputError(fmt::format("{}:{}", place.path, place.line), field,
+                   fmt::format("{}; allowed: {}", excerpt(value), allowed));
 }
 
 TextReader::TextReader(const std::string& path) : path_(path), file_(nullptr, &std::fclose) {

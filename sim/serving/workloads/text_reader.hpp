@@ -15,7 +15,10 @@ struct Place {
   int64_t line = 0;  // from 1
 };
 
-/// Throws InputError "path:line: field: 'value' ...; allowed: ...".
+/// The beginning of a file's text for a message, in quotes: whatever is not printable ASCII becomes "?".
+std::string excerpt(std::string_view text, size_t most = 60);
+
+/// Throws InputError "path:line: field: 'value'; allowed: ...".
 [[noreturn]] void fail_field(const Place& place, std::string_view field, std::string_view value,
                              std::string_view allowed);
 

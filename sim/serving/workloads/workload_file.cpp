@@ -26,12 +26,9 @@ const WorkloadFormat& format_of(TextReader& text, const std::string& forced) {
   if (beginning.empty()) throw InputError(text.path(), "is empty");
   std::string known;
   for (const WorkloadFormat& format : formats) known += fmt::format("\n  {:<9} {}", format.name, format.help);
-  std::string first_line(beginning.substr(0, std::min<size_t>(beginning.find_first_of("\r\n"), 80)));
-  for (char& c : first_line) {
-    if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) > 0x7e) c = '?';
-  }
-  throw InputError(text.path(), fmt::format("is no workload file that is known; it begins '{}'; known are:{}",
-                                            first_line, known));
+  const std::string_view first_line = beginning.substr(0, beginning.find_first_of("\r\n"));
+  throw InputError(text.path(), fmt::format("is no workload file that is known; it begins {}; known are:{}",
+                                            excerpt(first_line), known));
 }
 
 void add_note(std::string& note, const std::string& more) { note += (note.empty() ? "" : "; ") + more; }
@@ -60,9 +57,8 @@ void stretch(const std::string& path, FileRequests& file, double rate) {
   std::vector<Request>& requests = file.requests;
   if (requests.size() < 2) return;
   const double span = requests.back().arrival;
-  if (!(span > 0.0)) {
-    throw InputError(path, "rate",
-                     "all requests arrive at once: there is no pattern to stretch; allowed: none");
+  if (!(span > 1e-9)) {
+    throw InputError(path, "all requests arrive at once: there is no pattern to stretch to a rate");
   }
   const double own_rate = static_cast<double>(requests.size() - 1) / span;
   const double factor = own_rate / rate;
