@@ -128,7 +128,7 @@ TEST_F(WorkloadFiles, ConversationsAreEstimatedAndSaySo) {
   EXPECT_EQ(inputs(workload), (std::vector<int>{2, 1}));
   EXPECT_EQ(outputs(workload), (std::vector<int>{2, 2})) << "5 and 6 bytes";
   EXPECT_EQ(arrivals(workload), (std::vector<double>{0.0, 0.0}));
-  for (const char* part : {"4 bytes", "1 conversations", "no arrivals"})
+  for (const char* part : {"4 bytes", "answered prompt: 1", "no arrivals"})
     EXPECT_NE(workload.note.find(part), std::string::npos) << workload.note;
 }
 
@@ -212,7 +212,7 @@ TEST_F(WorkloadFiles, UnknownAbsentAndEmptyFilesGetAClearAnswer) {
   refuses("", {"is empty"});
   refuses("", {"is empty"}, {.format = "azure"});
   refuses("TIMESTAMP,ContextTokens,GeneratedTokens\r\n", {"has no requests"});
-  refuses(R"([{"conversations": []}])", {"has no requests", "1 conversations"});
+  refuses(R"([{"conversations": []}])", {"has no requests", "answered prompt: 1"});
   refuses("[]", {"has no requests"}, {.format = "sharegpt"});
   refuses(std::string("a\0\x01,b\nc", 7),
           {"no workload file", "'a??,b'", "azure", "mooncake", "vidur", "sharegpt"});

@@ -1,6 +1,5 @@
 #include "sim/serving/workloads/text_reader.hpp"
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -93,11 +92,10 @@ bool TextReader::next_line(std::string_view& line) {
   }
 }
 
-size_t TextReader::lines_to_come() const {
-  const uint64_t consumed = bytes_read_ - (end_ - begin_);
-  if (line_ends_ == 0 || consumed == 0 || file_bytes_ <= consumed) return 0;
-  return static_cast<size_t>(static_cast<double>(file_bytes_ - consumed) / static_cast<double>(consumed) *
-                             static_cast<double>(line_ends_));
+double TextReader::rest_over_given() const {
+  const uint64_t given = bytes_read_ - (end_ - begin_);
+  if (given == 0 || file_bytes_ <= given) return 0.0;
+  return static_cast<double>(file_bytes_ - given) / static_cast<double>(given);
 }
 
 }  // namespace razorscope

@@ -52,8 +52,8 @@ class TextReader {
 
   const std::string& path() const { return path_; }
 
-  /// How many more lines the file has if they are as long as those so far; 0 for what has no size.
-  size_t lines_to_come() const;
+  /// Bytes still to be given over those given so far; 0 for what has no size, such as a pipe.
+  double rest_over_given() const;
 
  private:
   bool fill();  // reads more behind what is left; false where there is no more

@@ -1,6 +1,5 @@
 #include "sim/serving/workloads/workload_source.hpp"
 
-#include <cmath>
 #include <filesystem>
 #include <fmt/format.h>
 
@@ -64,12 +63,9 @@ std::string workload_help() {
   for (const Parameter& parameter : generator_parameters())
     out += fmt::format("  {:<10} {} ({})\n", parameter.name, parameter.help, describe_domain(parameter));
   out += "and the distributions\n";
-  for (const LengthKind& kind : length_kinds()) {
-    std::string arguments;
-    for (const Parameter& argument : kind.arguments)
-      arguments += (arguments.empty() ? "" : ",") + argument.name;
-    out += fmt::format("  {:<24} {}\n", kind.name + "(" + arguments + ")", kind.help);
-  }
+  for (const LengthKind& kind : length_kinds())
+    out += fmt::format("  {:<24} {}\n", signature(kind), kind.help);
+  out += "Tokens are rounded to whole ones, at least 1.\n";
   return out;
 }
 
