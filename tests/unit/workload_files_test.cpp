@@ -148,6 +148,29 @@ TEST_F(WorkloadFiles, UnsortedArrivalsAreSortedAndCounted) {
   EXPECT_NE(workload.note.find("2 of 5"), std::string::npos) << workload.note;
 }
 
+TEST_F(WorkloadFiles, SortingMovesWholeRequests) {
+  std::mt19937_64 random(3);
+  std::string text;
+  std::vector<std::pair<int, int>> expected;  // time, line
+  for (int i = 1; i <= 2000; ++i) {
+    const int time = static_cast<int>(random() % 500);
+    text += fmt::format(
+        "{{\"timestamp\": {}, \"input_length\": {}, \"output_length\": {}, \"hash_ids\": [{}]}}\n",
+        1000 * time, i, i, i);
+    expected.emplace_back(time, i);
+  }
+  std::sort(expected.begin(), expected.end());
+  const Workload workload = load(text);
+  ASSERT_EQ(workload.requests.size(), expected.size());
+  for (size_t i = 0; i < expected.size(); ++i) {
+    const Request& request = workload.requests[i];
+    ASSERT_EQ(request.arrival, expected[i].first - expected[0].first);
+    ASSERT_EQ(request.input_tokens, expected[i].second);
+    ASSERT_EQ(request.output_tokens, expected[i].second);
+    ASSERT_EQ(request.prefix_hashes, std::vector<int64_t>{expected[i].second});
+  }
+}
+
 TEST_F(WorkloadFiles, ARateStretchesThePattern) {
   const Workload workload = load(azure_text, {.rate = 4.0});
   const Workload own = load(azure_text);

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fmt/format.h>
 #include <limits>
+#include <utility>
 
 #include "models/base/error.hpp"
 #include "sim/serving/workloads/arrivals.hpp"
@@ -33,6 +34,28 @@ const WorkloadFormat& format_of(TextReader& text, const std::string& forced) {
 
 void add_note(std::string& note, const std::string& more) { note += (note.empty() ? "" : "; ") + more; }
 
+/// Sorts by arrival, equal ones in their order. Arrivals are sorted with their positions, a third of a
+/// request's bytes, and each request then moves once: several times faster than sorting millions of requests.
+void sort_by_arrival(std::vector<Request>& requests) {
+  std::vector<std::pair<double, size_t>> sorted;  // arrival, position
+  sorted.reserve(requests.size());
+  for (size_t i = 0; i < requests.size(); ++i) sorted.emplace_back(requests[i].arrival, i);
+  std::sort(sorted.begin(), sorted.end());
+  // Place i takes the request at sorted[i].second: along each cycle, which is marked as done on the way.
+  for (size_t start = 0; start < sorted.size(); ++start) {
+    if (sorted[start].second == start) continue;
+    Request first = std::move(requests[start]);
+    size_t place = start;
+    while (sorted[place].second != start) {
+      const size_t source = std::exchange(sorted[place].second, place);
+      requests[place] = std::move(requests[source]);
+      place = source;
+    }
+    requests[place] = std::move(first);
+    sorted[place].second = place;
+  }
+}
+
 /// Sorts by arrival, equal ones in the file's order, and lets the first arrive at 0.
 void order(FileRequests& file) {
   std::vector<Request>& requests = file.requests;
@@ -43,8 +66,7 @@ void order(FileRequests& file) {
     latest = std::max(latest, request.arrival);
   }
   if (late > 0) {
-    std::stable_sort(requests.begin(), requests.end(),
-                     [](const Request& a, const Request& b) { return a.arrival < b.arrival; });
+    sort_by_arrival(requests);
     add_note(file.note, fmt::format("{} of {} requests stood behind one that arrived later; they were sorted",
                                     late, requests.size()));
   }
