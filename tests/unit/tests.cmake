@@ -23,4 +23,6 @@ razorscope_tests(unit
   codec_test.cpp
   compute_test.cpp
   row_store_test.cpp
+  workload_files_test.cpp
+  workload_generator_test.cpp
 )

@@ -1,5 +1,7 @@
-#include <array>
 #include <chrono>
+#include <cstdint>
+#include <string_view>
+#include <vector>
 
 #include "sim/serving/workloads/csv_columns.hpp"
 #include "sim/serving/workloads/workload_format.hpp"

@@ -49,7 +49,7 @@ CsvColumns::CsvColumns(TextReader& text, std::vector<std::string> required, std:
     position_.push_back(find(name));
     if (position_.back() != absent) continue;
     throw InputError(fmt::format("{}:1", text_.path()), name,
-                     fmt::format("no such column in the header '{}'; needed: {}", header.substr(0, 200),
+                     fmt::format("no such column in the header {}; needed: {}", excerpt(header, 200),
                                  fmt::join(required, ", ")));
   }
   for (const std::string& name : optional) position_.push_back(find(name));
@@ -63,8 +63,8 @@ bool CsvColumns::next(std::vector<std::string_view>& fields) {
   split_commas(line, row_);
   if (row_.size() != header_fields_) {
     throw InputError(fmt::format("{}:{}", text_.path(), text_.place().line),
-                     fmt::format("'{}' has {} fields; allowed: the header's {}", line.substr(0, 60),
-                                 row_.size(), header_fields_));
+                     fmt::format("{} has {} fields; allowed: the header's {}", excerpt(line), row_.size(),
+                                 header_fields_));
   }
   fields.clear();
   for (const size_t position : position_)

@@ -57,7 +57,7 @@ bool has_parameter(const Pairs& given, const std::string& name) {
   return std::any_of(given.begin(), given.end(), [&](const auto& pair) { return pair.first == name; });
 }
 
-/// One side's lengths: `side` is what they are of, `stream` whose random numbers they take.
+/// Draws one side's lengths; `trace` is the file that a trace(FILE) resamples, else nullptr.
 void draw_lengths(const LengthDistribution& distribution, int Request::*side, const FileRequests* trace,
                   std::mt19937_64 random, double most, std::vector<Request>& requests) {
   std::vector<int> traced;

@@ -1,5 +1,6 @@
 #include "sim/serving/workloads/json_records.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 #include "models/base/error.hpp"
@@ -7,6 +8,8 @@
 
 namespace razorscope {
 namespace {
+
+constexpr int deepest = 32;
 
 bool blank(int byte) { return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n'; }
 
@@ -87,17 +90,24 @@ bool JsonRecords::next_element_text(std::string_view& text) {
 bool JsonRecords::next(nlohmann::json& record) {
   std::string_view text;
   if (!(array_ ? next_element_text(text) : next_line_text(text))) return false;
-  // Brackets without end would cost many times their own length.
+  // Brackets without end would cost many times their own length. With few of them nothing can be deep, and
+  // parsing without the callback is faster.
   const auto check_depth = [this](int depth, nlohmann::json::parse_event_t, nlohmann::json&) {
-    if (depth > 32) fail("the JSON is nested deeper than 32");
+    if (depth > deepest) fail(fmt::format("the JSON is nested deeper than {}", deepest));
     return true;
   };
+  const bool shallow =
+      std::count_if(text.begin(), text.end(), [](char c) { return c == '[' || c == '{'; }) <= deepest;
   try {
-    record = nlohmann::json::parse(text.begin(), text.end(), check_depth);
-  } catch (const nlohmann::json::exception& problem) {
-    fail(fmt::format("'{}' is not JSON: {}", text.substr(0, 60), problem.what()));
+    record = shallow ? nlohmann::json::parse(text.begin(), text.end())
+                     : nlohmann::json::parse(text.begin(), text.end(), check_depth);
+  } catch (const nlohmann::json::parse_error& problem) {
+    // The library's own text names a line within the object, and may be as long as the object.
+    fail(fmt::format("{} is not JSON: fault at byte {}", excerpt(text), problem.byte));
+  } catch (const nlohmann::json::out_of_range&) {
+    fail(fmt::format("{} has a number too large for JSON", excerpt(text)));
   }
-  if (!record.is_object()) fail(fmt::format("'{}' is not an object", text.substr(0, 60)));
+  if (!record.is_object()) fail(fmt::format("{} is not an object", excerpt(text)));
   return true;
 }
 

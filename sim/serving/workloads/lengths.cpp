@@ -16,12 +16,39 @@ Parameter tokens(const std::string& name, ParameterKind kind, const std::string&
   return {.name = name, .kind = kind, .help = help, .lowest = 1.0, .highest = most_tokens};
 }
 
-/// "lognormal(mean,sigma)"
-std::string signature(const LengthKind& kind) {
-  std::string arguments;
-  for (const Parameter& argument : kind.arguments)
-    arguments += (arguments.empty() ? "" : ",") + argument.name;
-  return fmt::format("{}({})", kind.name, arguments);
+/// The kind that the text names before its bracket.
+const LengthKind& kind_of(const std::string& parameter, const std::string& text) {
+  const std::string name = text.substr(0, text.find('('));
+  std::vector<std::string> names;
+  for (const LengthKind& kind : length_kinds()) {
+    if (kind.name == name) return kind;
+    names.push_back(kind.name);
+  }
+  throw InputError("workload", parameter, unknown_name("distribution", name, names));
+}
+
+/// What stands between the brackets: as many texts as the kind has arguments.
+std::vector<std::string> split_arguments(const std::string& parameter, const LengthKind& kind,
+                                         const std::string& text) {
+  const auto fail = [&](std::string_view problem) {
+    throw InputError("workload", parameter,
+                     fmt::format("'{}' {}; allowed: {}", text.substr(0, 80), problem, signature(kind)));
+  };
+  const size_t open = kind.name.size();
+  if (text.size() < open + 2 || !text.ends_with(')')) fail("lacks its brackets");
+  const std::string inside = text.substr(open + 1, text.size() - open - 2);
+  std::vector<std::string> out;
+  size_t begin = 0;
+  while (begin <= inside.size()) {
+    // A file's name may have commas.
+    const bool takes_the_rest = kind.arguments.back().kind == ParameterKind::file;
+    const size_t end = takes_the_rest ? inside.size() : std::min(inside.find(',', begin), inside.size());
+    out.push_back(inside.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  if (out.size() < kind.arguments.size()) fail("has too few arguments");
+  if (out.size() > kind.arguments.size()) fail("has too many arguments");
+  return out;
 }
 
 }  // namespace
@@ -50,49 +77,27 @@ const std::vector<LengthKind>& length_kinds() {
   return kinds;
 }
 
+std::string signature(const LengthKind& kind) {
+  std::string arguments;
+  for (const Parameter& argument : kind.arguments)
+    arguments += (arguments.empty() ? "" : ",") + argument.name;
+  return fmt::format("{}({})", kind.name, arguments);
+}
+
 LengthDistribution parse_lengths(const std::string& parameter, const std::string& text) {
-  const auto fail = [&](const std::string& problem) { throw InputError("workload", parameter, problem); };
-  const size_t open = text.find('(');
-  const std::string name = text.substr(0, open);
-  std::vector<std::string> names;
-  const LengthKind* kind = nullptr;
-  std::string signatures;
-  for (const LengthKind& candidate : length_kinds()) {
-    names.push_back(candidate.name);
-    signatures += (signatures.empty() ? "" : ", ") + signature(candidate);
-    if (candidate.name == name) kind = &candidate;
-  }
-  if (kind == nullptr) fail(unknown_name("distribution", name, names));
-  if (open == std::string::npos || !text.ends_with(')')) {
-    fail(fmt::format("'{}' lacks its brackets; allowed: {}", text.substr(0, 80), signatures));
-  }
-  const std::string inside = text.substr(open + 1, text.size() - open - 2);
+  const LengthKind& kind = kind_of(parameter, text);
+  const std::vector<std::string> texts = split_arguments(parameter, kind, text);
   std::vector<std::pair<std::string, std::string>> given;
-  size_t begin = 0;
-  while (true) {
-    // A file's name may have commas: the last argument takes the rest.
-    const bool last = given.size() + 1 == kind->arguments.size() && name == "trace";
-    const size_t comma = last ? std::string::npos : inside.find(',', begin);
-    const std::string value = inside.substr(begin, comma == std::string::npos ? comma : comma - begin);
-    if (given.size() == kind->arguments.size()) {
-      fail(fmt::format("'{}' has too many arguments; allowed: {}", text.substr(0, 80), signature(*kind)));
-    }
-    given.emplace_back(kind->arguments[given.size()].name, value);
-    if (comma == std::string::npos) break;
-    begin = comma + 1;
-  }
-  if (given.size() < kind->arguments.size()) {
-    fail(fmt::format("'{}' has too few arguments; allowed: {}", text.substr(0, 80), signature(*kind)));
-  }
-  LengthDistribution out{
-      .kind = name,
-      .arguments = complete_parameters("workload: " + parameter, name, "", kind->arguments, given),
-      .canonical = ""};
-  for (const Parameter& argument : kind->arguments)
+  for (size_t i = 0; i < texts.size(); ++i) given.emplace_back(kind.arguments[i].name, texts[i]);
+  LengthDistribution out;
+  out.kind = kind.name;
+  out.arguments = complete_parameters("workload: " + parameter, kind.name, "", kind.arguments, given);
+  for (const Parameter& argument : kind.arguments)
     out.canonical += (out.canonical.empty() ? "" : ",") + out.arguments.text(argument.name);
-  out.canonical = fmt::format("{}({})", name, out.canonical);
-  if (name == "uniform" && out.arguments.integer("lowest") > out.arguments.integer("highest")) {
-    fail(fmt::format("'{}': the lowest is above the highest", text.substr(0, 80)));
+  out.canonical = fmt::format("{}({})", kind.name, out.canonical);
+  if (kind.name == "uniform" && out.arguments.integer("lowest") > out.arguments.integer("highest")) {
+    throw InputError("workload", parameter,
+                     fmt::format("'{}': the lowest is above the highest", out.canonical));
   }
   return out;
 }

@@ -19,6 +19,9 @@ struct LengthKind {
 };
 const std::vector<LengthKind>& length_kinds();
 
+/// "lognormal(mean,sigma)"
+std::string signature(const LengthKind& kind);
+
 struct LengthDistribution {
   std::string kind;
   ParameterValues arguments;

@@ -1,3 +1,6 @@
+#include <string>
+#include <utility>
+
 #include "sim/serving/workloads/json_records.hpp"
 #include "sim/serving/workloads/workload_format.hpp"
 

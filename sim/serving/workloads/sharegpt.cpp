@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 #include <utility>
 
-#include "models/base/error.hpp"
 #include "sim/serving/workloads/json_records.hpp"
 #include "sim/serving/workloads/workload_format.hpp"
 
@@ -81,7 +80,7 @@ FileRequests read_sharegpt(TextReader& text, size_t most) {
   if (conversations) {
     out.note = fmt::format("token counts are estimates, {} bytes of text each", bytes_per_token);
     if (skipped > 0)
-      out.note += fmt::format("; {} conversations without an answered prompt were skipped", skipped);
+      out.note += fmt::format("; conversations skipped for want of an answered prompt: {}", skipped);
   }
   return out;
 }

@@ -1,6 +1,5 @@
 #include "sim/serving/workloads/text_reader.hpp"
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -17,11 +16,16 @@ std::string reason() { return std::error_code(errno, std::generic_category()).me
 
 }  // namespace
 
+std::string excerpt(std::string_view text, size_t most) {
+  std::string out = "'";
+  for (const char c : text.substr(0, most)) out += c >= 0x20 && c < 0x7f ? c : '?';
+  return out + (text.size() > most ? "...'" : "'");
+}
+
 void fail_field(const Place& place, std::string_view field, std::string_view value,
                 std::string_view allowed) {
-  throw InputError(
-      fmt::format("{}:{}", place.path, place.line), field,
-      fmt::format("'{}{}'; allowed: {}", value.substr(0, 60), value.size() > 60 ? "..." : "", allowed));
+  throw InputError(fmt::format("{}:{}", place.path, place.line), field,
+                   fmt::format("{}; allowed: {}", excerpt(value), allowed));
 }
 
 TextReader::TextReader(const std::string& path) : path_(path), file_(nullptr, &std::fclose) {
@@ -88,11 +92,10 @@ bool TextReader::next_line(std::string_view& line) {
   }
 }
 
-size_t TextReader::lines_to_come() const {
-  const uint64_t consumed = bytes_read_ - (end_ - begin_);
-  if (line_ends_ == 0 || consumed == 0 || file_bytes_ <= consumed) return 0;
-  return static_cast<size_t>(static_cast<double>(file_bytes_ - consumed) / static_cast<double>(consumed) *
-                             static_cast<double>(line_ends_));
+double TextReader::rest_over_given() const {
+  const uint64_t given = bytes_read_ - (end_ - begin_);
+  if (given == 0 || file_bytes_ <= given) return 0.0;
+  return static_cast<double>(file_bytes_ - given) / static_cast<double>(given);
 }
 
 }  // namespace razorscope

@@ -15,7 +15,10 @@ struct Place {
   int64_t line = 0;  // from 1
 };
 
-/// Throws InputError "path:line: field: 'value' ...; allowed: ...".
+/// The beginning of a file's text for a message, in quotes: whatever is not printable ASCII becomes "?".
+std::string excerpt(std::string_view text, size_t most = 60);
+
+/// Throws InputError "path:line: field: 'value'; allowed: ...".
 [[noreturn]] void fail_field(const Place& place, std::string_view field, std::string_view value,
                              std::string_view allowed);
 
@@ -49,8 +52,8 @@ class TextReader {
 
   const std::string& path() const { return path_; }
 
-  /// How many more lines the file has if they are as long as those so far; 0 for what has no size.
-  size_t lines_to_come() const;
+  /// Bytes still to be given over those given so far; 0 for what has no size, such as a pipe.
+  double rest_over_given() const;
 
  private:
   bool fill();  // reads more behind what is left; false where there is no more

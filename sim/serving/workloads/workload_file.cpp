@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fmt/format.h>
 #include <limits>
+#include <utility>
 
 #include "models/base/error.hpp"
 #include "sim/serving/workloads/arrivals.hpp"
@@ -26,15 +27,34 @@ const WorkloadFormat& format_of(TextReader& text, const std::string& forced) {
   if (beginning.empty()) throw InputError(text.path(), "is empty");
   std::string known;
   for (const WorkloadFormat& format : formats) known += fmt::format("\n  {:<9} {}", format.name, format.help);
-  std::string first_line(beginning.substr(0, std::min<size_t>(beginning.find_first_of("\r\n"), 80)));
-  for (char& c : first_line) {
-    if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) > 0x7e) c = '?';
-  }
-  throw InputError(text.path(), fmt::format("is no workload file that is known; it begins '{}'; known are:{}",
-                                            first_line, known));
+  const std::string_view first_line = beginning.substr(0, beginning.find_first_of("\r\n"));
+  throw InputError(text.path(), fmt::format("is no workload file that is known; it begins {}; known are:{}",
+                                            excerpt(first_line), known));
 }
 
 void add_note(std::string& note, const std::string& more) { note += (note.empty() ? "" : "; ") + more; }
+
+/// Sorts by arrival, equal ones in their order. Arrivals are sorted with their positions, a third of a
+/// request's bytes, and each request then moves once: several times faster than sorting millions of requests.
+void sort_by_arrival(std::vector<Request>& requests) {
+  std::vector<std::pair<double, size_t>> sorted;  // arrival, position
+  sorted.reserve(requests.size());
+  for (size_t i = 0; i < requests.size(); ++i) sorted.emplace_back(requests[i].arrival, i);
+  std::sort(sorted.begin(), sorted.end());
+  // Place i takes the request at sorted[i].second: along each cycle, which is marked as done on the way.
+  for (size_t start = 0; start < sorted.size(); ++start) {
+    if (sorted[start].second == start) continue;
+    Request first = std::move(requests[start]);
+    size_t place = start;
+    while (sorted[place].second != start) {
+      const size_t source = std::exchange(sorted[place].second, place);
+      requests[place] = std::move(requests[source]);
+      place = source;
+    }
+    requests[place] = std::move(first);
+    sorted[place].second = place;
+  }
+}
 
 /// Sorts by arrival, equal ones in the file's order, and lets the first arrive at 0.
 void order(FileRequests& file) {
@@ -46,8 +66,7 @@ void order(FileRequests& file) {
     latest = std::max(latest, request.arrival);
   }
   if (late > 0) {
-    std::stable_sort(requests.begin(), requests.end(),
-                     [](const Request& a, const Request& b) { return a.arrival < b.arrival; });
+    sort_by_arrival(requests);
     add_note(file.note, fmt::format("{} of {} requests stood behind one that arrived later; they were sorted",
                                     late, requests.size()));
   }
@@ -60,9 +79,8 @@ void stretch(const std::string& path, FileRequests& file, double rate) {
   std::vector<Request>& requests = file.requests;
   if (requests.size() < 2) return;
   const double span = requests.back().arrival;
-  if (!(span > 0.0)) {
-    throw InputError(path, "rate",
-                     "all requests arrive at once: there is no pattern to stretch; allowed: none");
+  if (!(span > 1e-9)) {
+    throw InputError(path, "all requests arrive at once: there is no pattern to stretch to a rate");
   }
   const double own_rate = static_cast<double>(requests.size() - 1) / span;
   const double factor = own_rate / rate;

@@ -1,5 +1,6 @@
 #include "sim/serving/workloads/workload_format.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 namespace razorscope {
@@ -21,6 +22,14 @@ double parse_time(const Place& place, std::string_view field, std::string_view v
     fail_field(place, field, value, "a number, 0 to 1e15");
   }
   return time;
+}
+
+void reserve_for_rest(std::vector<Request>& requests, const TextReader& text, size_t most) {
+  constexpr size_t enough = 4096;
+  if (requests.size() != enough) return;
+  constexpr double spare = 1.03;  // later records may be a little shorter
+  const double expected = spare * enough * (1.0 + text.rest_over_given());
+  requests.reserve(std::min(static_cast<size_t>(expected), most));
 }
 
 }  // namespace razorscope

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,14 +42,8 @@ int parse_tokens(const Place& place, std::string_view field, std::string_view va
 /// A field's value in seconds or another unit of time: a number from 0 to 1e15.
 double parse_time(const Place& place, std::string_view field, std::string_view value);
 
-/// Makes room for the rest of a file once its lines' length is known, so that a long file's requests are not
-/// copied as their number grows. For a reader to call before each request it adds; does nothing but once.
-inline void reserve_for_rest(std::vector<Request>& requests, const TextReader& text, size_t most) {
-  constexpr size_t enough_lines = 4096;
-  if (requests.size() != enough_lines) return;
-  // Later lines may be a little shorter: numbers grow along a file rather than shrink.
-  const size_t expected = enough_lines + text.lines_to_come() + text.lines_to_come() / 32;
-  requests.reserve(expected < most ? expected : most);
-}
+/// Makes room for the rest of a file once its records' length is known, so that a long file's requests are
+/// not copied as they grow in number. For a reader to call before each request it adds; acts once.
+void reserve_for_rest(std::vector<Request>& requests, const TextReader& text, size_t most);
 
 }  // namespace razorscope

@@ -1,6 +1,5 @@
 #include "sim/serving/workloads/workload_source.hpp"
 
-#include <cmath>
 #include <filesystem>
 #include <fmt/format.h>
 
@@ -24,13 +23,16 @@ void check(const WorkloadOptions& options) {
   }
 }
 
-/// What is neither a file nor a generator, though it looks like one or the other.
-[[noreturn]] void fail_unknown(const std::string& text) {
+/// Refuses what is no file and was meant as a generator, as far as one can tell.
+void check_spelling(const std::string& text) {
+  std::error_code ignored;
+  if (std::filesystem::exists(text, ignored)) return;
   std::vector<std::string> names;
   for (const ArrivalKind& kind : arrival_kinds()) names.push_back(kind.name);
-  const size_t colon = text.find(':');
+  const std::string name = text.substr(0, text.find(':'));
+  if (text.find('=') == std::string::npos && nearest_name(name, names).empty()) return;
   throw InputError("workload", fmt::format("'{}' is no file; {}", text.substr(0, 200),
-                                           unknown_name("generator", text.substr(0, colon), names)));
+                                           unknown_name("generator", name, names)));
 }
 
 }  // namespace
@@ -38,9 +40,10 @@ void check(const WorkloadOptions& options) {
 Workload load_workload(const std::string& text, const WorkloadOptions& options) {
   check(options);
   // With a format the text is a file's, even one called "poisson".
-  if (options.format.empty() && is_generator(text)) return generate_workload(text, options);
-  std::error_code ignored;
-  if (!std::filesystem::exists(text, ignored) && text.find('=') != std::string::npos) fail_unknown(text);
+  if (options.format.empty()) {
+    if (is_generator(text)) return generate_workload(text, options);
+    check_spelling(text);
+  }
   return load_workload_file(text, options);
 }
 
@@ -60,12 +63,9 @@ std::string workload_help() {
   for (const Parameter& parameter : generator_parameters())
     out += fmt::format("  {:<10} {} ({})\n", parameter.name, parameter.help, describe_domain(parameter));
   out += "and the distributions\n";
-  for (const LengthKind& kind : length_kinds()) {
-    std::string arguments;
-    for (const Parameter& argument : kind.arguments)
-      arguments += (arguments.empty() ? "" : ",") + argument.name;
-    out += fmt::format("  {:<24} {}\n", kind.name + "(" + arguments + ")", kind.help);
-  }
+  for (const LengthKind& kind : length_kinds())
+    out += fmt::format("  {:<24} {}\n", signature(kind), kind.help);
+  out += "Tokens are rounded to whole ones, at least 1.\n";
   return out;
 }
 

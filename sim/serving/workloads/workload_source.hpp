@@ -19,8 +19,9 @@ struct WorkloadOptions {
 
 /// The workload that `text` names: a file, or a generator such as
 ///     poisson:rate=5,requests=10000,input=lognormal(1155,1.0),output=lognormal(211,1.1),seed=1
-/// See workload_help() for what there is. Whatever it comes from, requests are sorted by arrival, the first
-/// arrives at 0, and every request has at least one input and one output token.
+/// See workload_help() for what there is; a file that is called as a generator is (gamma) needs its format.
+/// Whatever it comes from, requests are sorted by arrival, the first arrives at 0, and every request has at
+/// least one input and one output token.
 ///
 /// Files are read once, a line at a time: about 40 bytes a request, and 8 for each hash. What had to be
 /// changed or assumed (unsorted arrivals, estimated lengths) stands in Workload::note. Throws InputError that
