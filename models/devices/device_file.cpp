@@ -27,6 +27,9 @@ const std::vector<std::string> statuses = {"vendor", "vendor copy", "third-party
 const std::vector<std::string> calibrations = {"calibrated", "borrowed", "uncalibrated"};
 constexpr std::array element_types = {"bf16", "fp8"};
 
+// What people write stays far below; what a machine wrote by mistake ends with a word instead of minutes.
+constexpr size_t most_devices = 256;
+
 // Where nobody measured anything comparable.
 constexpr AttentionConstants assumed_attention = {0.70, 12e-6, 50e-9, Calibration::uncalibrated};
 constexpr GemmConstants assumed_gemm = {4e-6, 0.70, 0.55, Calibration::uncalibrated};
@@ -224,8 +227,13 @@ void assume_missing_constants(Device& device) {
 std::vector<Entry> read_entries(const toml::table& root, std::vector<FileFault>& faults) {
   TomlTable file(root, "", faults);
   std::vector<Entry> entries;
-  for (const TomlTable& table : file.tables("device", Presence::required))
+  for (const TomlTable& table : file.tables("device", Presence::required)) {
+    if (entries.size() == most_devices) {
+      file.fault("device", fmt::format("a file holds at most {} devices", most_devices));
+      break;
+    }
     entries.push_back(read_entry(table, entries.size() + 1));
+  }
   file.refuse_unknown_keys();
   return entries;
 }
