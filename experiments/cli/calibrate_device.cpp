@@ -29,6 +29,9 @@ constexpr size_t few_outputs = 1024;
 constexpr size_t many_outputs = 8192;
 constexpr size_t prefill_rows = 512;
 
+// On a machine that does nothing else, the usual run is slower than the fastest by less than this.
+constexpr double quiet = 0.1;
+
 double rounded(double value) {  // to four digits, which is more than a second run agrees with
   if (value == 0.0) return 0.0;
   const double unit = std::pow(10.0, std::floor(std::log10(std::fabs(value))) - 3.0);
@@ -64,15 +67,10 @@ class WeightCopies {
     const auto enough = static_cast<size_t>(static_cast<double>(more_than_caches_hold()) / bytes_) + 1;
     for (size_t i = 0; i < enough; ++i) weights_.emplace_back(w, compute);
   }
-  /// Of a product by the next weights, as a mean over several where they are short.
+  /// Of a product by the next weights.
   double seconds(size_t rows) {
-    const size_t products = rows > 1 ? 1 : std::min<size_t>(weights_.size(), 16);
-    double total = 0.0;
-    for (size_t i = 0; i < products; ++i) {
-      const PackedWeights& w = weights_[next_++ % weights_.size()];
-      total += seconds_of([&] { w.multiply(x_.data(), rows, y_.data()); });
-    }
-    return total / static_cast<double>(products);
+    const PackedWeights& w = weights_[next_++ % weights_.size()];
+    return seconds_of([&] { w.multiply(x_.data(), rows, y_.data()); });
   }
   double bytes() const { return bytes_; }
 
@@ -83,6 +81,15 @@ class WeightCopies {
   std::vector<PackedWeights> weights_;
   size_t next_ = 0;
 };
+
+/// The fastest of several passes, since a short one is easily disturbed.
+TimedWork fastest_of(int passes, const TimedWork& work) {
+  return [passes, work] {
+    double fastest = work();
+    for (int i = 1; i < passes; ++i) fastest = std::min(fastest, work());
+    return fastest;
+  };
+}
 
 /// Seconds or bytes of a pass over the short, the long and the many sequences.
 struct LayerFigures {
@@ -144,19 +151,25 @@ Device calibrate_device(const CalibrationSettings& settings, Progress& progress)
   WeightCopies few(few_outputs, compute);
   WeightCopies many(many_outputs, compute);
 
-  std::vector<TimedWork> works = {stream.work(),
-                                  [&] { return one_short.mean_seconds(); },
-                                  [&] { return one_long.mean_seconds(); },
-                                  [&] { return many_short.mean_seconds(); },
-                                  [&] { return few.seconds(1); },
-                                  [&] { return many.seconds(1); },
+  std::vector<TimedWork> works = {fastest_of(4, stream.work()),
+                                  fastest_of(16, [&] { return one_short.seconds(); }),
+                                  fastest_of(8, [&] { return one_long.seconds(); }),
+                                  fastest_of(8, [&] { return many_short.seconds(); }),
+                                  fastest_of(16, [&] { return few.seconds(1); }),
+                                  fastest_of(4, [&] { return many.seconds(1); }),
                                   [&] { return many.seconds(prefill_rows); }};
   const auto others = static_cast<ptrdiff_t>(works.size());
   for (TimedWork& work : f32_peak.works()) works.push_back(std::move(work));
   const auto f32_end = static_cast<ptrdiff_t>(works.size());
   for (TimedWork& work : peak.works()) works.push_back(std::move(work));
-  const std::vector<double> seconds =
-      interleaved_medians(works, settings.repeats, progress, "devices calibrate");
+  // What others on the machine do only ever adds time: the fastest run is the machine's own.
+  std::vector<double> seconds;
+  double disturbed = 0.0;  // by how much the stream's usual run is slower than its fastest
+  for (const std::vector<double>& runs :
+       interleaved_runs(works, settings.repeats, progress, "devices calibrate")) {
+    seconds.push_back(*std::min_element(runs.begin(), runs.end()));
+    if (seconds.size() == 1) disturbed = median(runs) / seconds.front() - 1.0;
+  }
   const std::vector<double> f32_seconds(seconds.begin() + others, seconds.begin() + f32_end);
   const std::vector<double> peak_seconds(seconds.begin() + f32_end, seconds.end());
 
@@ -173,11 +186,12 @@ Device calibrate_device(const CalibrationSettings& settings, Progress& progress)
   device.note = fmt::format("{}, threads {}, kernels {}; products in {}; f32 peak {:.4g} operations/s",
                             provenance.cpu, provenance.threads, provenance.target, compute_name(compute),
                             f32_peak.gflop_per_s(f32_seconds) * 1e9);
-  device.attention["bf16"] =
-      fit_attention({seconds[1], seconds[2], seconds[3]},
-                    {one_short.bytes(), one_long.bytes(), many_short.bytes()}, device.bandwidth);
-  device.gemm["bf16"] = fit_gemm({seconds[4], seconds[5], seconds[6]}, few.bytes(), many.bytes(),
-                                 device.bandwidth, device.bf16_peak);
+  if (disturbed > quiet) {
+    device.note += fmt::format("; the machine was busy: usual runs were {:.0f} % slower than the fastest",
+                               100.0 * disturbed);
+    device.attention["bf16"].calibration = Calibration::uncalibrated;
+    device.gemm["bf16"].calibration = Calibration::uncalibrated;
+  }
   return device;
 }
 

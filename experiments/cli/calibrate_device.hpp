@@ -10,7 +10,7 @@ namespace razorscope::cli {
 
 struct CalibrationSettings {
   std::string name;  // of the device; "": the processor's
-  int repeats = 7;
+  int repeats = 9;
   uint64_t seed = 1;
 };
 

@@ -18,6 +18,19 @@ std::string scaled(const std::optional<double>& value, double unit) {
   return value && *value > 0.0 ? fmt::format("{:.5g}", *value / unit) : "-";
 }
 
+/// Accelerators in TB/s and TFLOP/s, processors in GB/s and GFLOP/s.
+std::string rate(double value, std::string_view unit) {
+  return value < 1e11 ? fmt::format("{:.4g} G{}", value / 1e9, unit)
+                      : fmt::format("{:.5g} T{}", value / 1e12, unit);
+}
+
+std::string peaks(const Device& device) {
+  std::string out = "BF16 " + rate(device.bf16_peak, "FLOP/s");
+  if (device.fp8_peak) out += ", FP8 " + rate(*device.fp8_peak, "FLOP/s");
+  if (device.int8_peak) out += ", INT8 " + rate(*device.int8_peak, "OP/s");
+  return out;
+}
+
 /// Of the constants for bf16; those for fp8 have the same origin.
 std::string constants_cell(const Device& device) {
   return std::string(to_string(device.attention.at("bf16").calibration));
@@ -84,10 +97,8 @@ std::string device_description(const Device& device) {
               fmt::format("{} bytes = {:.1f} GB = {} {}{}", device.memory_bytes, bytes / 1e9,
                           format_bytes(bytes), device.memory_kind,
                           device.memory_is_nominal ? ", nominal: the data sheet's figure in GiB" : ""));
-  out += line("bandwidth", fmt::format("{} TB/s", scaled(device.bandwidth, 1e12)));
-  out += line("peaks, dense",
-              fmt::format("BF16 {} TFLOP/s, FP8 {} TFLOP/s, INT8 {} TOP/s", scaled(device.bf16_peak, 1e12),
-                          scaled(device.fp8_peak, 1e12), scaled(device.int8_peak, 1e12)));
+  out += line("bandwidth", rate(device.bandwidth, "B/s"));
+  out += line("peaks, dense", peaks(device));
   out += line("link", device.link_bandwidth > 0.0
                           ? fmt::format("{} GB/s, one direction", scaled(device.link_bandwidth, 1e9))
                           : "none");
@@ -97,15 +108,15 @@ std::string device_description(const Device& device) {
   const std::string origin = device.constants_of.empty() ? "" : fmt::format(", of {}", device.constants_of);
   for (const auto& [type, constants] : device.attention) {
     out += line(("attention, " + type).c_str(),
-                fmt::format("{:.3g} us a layer + {:.3g} ns a sequence + bytes at {:.3g} of the bandwidth "
+                fmt::format("{:.4g} us a layer + {:.4g} ns a sequence + bytes at {:.4g} of the bandwidth "
                             "({}{})",
                             constants.t0_seconds * 1e6, constants.per_sequence_seconds * 1e9,
                             constants.efficiency, to_string(constants.calibration), origin));
   }
   for (const auto& [type, constants] : device.gemm) {
     out += line(("products, " + type).c_str(),
-                fmt::format("{:.3g} us + the longer of bytes at {:.3g} of the bandwidth and operations at "
-                            "{:.3g} of the peak ({}{})",
+                fmt::format("{:.4g} us + the longer of bytes at {:.4g} of the bandwidth and operations at "
+                            "{:.4g} of the peak ({}{})",
                             constants.t0_seconds * 1e6, constants.bandwidth_efficiency,
                             constants.compute_efficiency, to_string(constants.calibration), origin));
   }

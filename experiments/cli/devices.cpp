@@ -161,7 +161,7 @@ void add_calibrate(CLI::App& devices) {
   command->add_option("--out", options->out, "the device file to write")->required();
   command->add_flag("--force", options->force, "replace a file that exists");
   command->add_option("--name", options->settings.name, "of the device; default: the processor's name");
-  command->add_option("--repeats", options->settings.repeats, "runs of each measurement; the median counts")
+  command->add_option("--repeats", options->settings.repeats, "runs of each measurement; the fastest counts")
       ->capture_default_str()
       ->check(CLI::Range(1, 1000));
   add_common_options(*command, options->common, true);
