@@ -186,6 +186,11 @@ Device calibrate_device(const CalibrationSettings& settings, Progress& progress)
   device.note = fmt::format("{}, threads {}, kernels {}; products in {}; f32 peak {:.4g} operations/s",
                             provenance.cpu, provenance.threads, provenance.target, compute_name(compute),
                             f32_peak.gflop_per_s(f32_seconds) * 1e9);
+  device.attention["bf16"] =
+      fit_attention({seconds[1], seconds[2], seconds[3]},
+                    {one_short.bytes(), one_long.bytes(), many_short.bytes()}, device.bandwidth);
+  device.gemm["bf16"] = fit_gemm({seconds[4], seconds[5], seconds[6]}, few.bytes(), many.bytes(),
+                                 device.bandwidth, device.bf16_peak);
   if (disturbed > quiet) {
     device.note += fmt::format("; the machine was busy: usual runs were {:.0f} % slower than the fastest",
                                100.0 * disturbed);

@@ -19,8 +19,9 @@ double calibration_bytes();
 
 /// Measures this machine with the threads in use, as the step-time model sees a device: the memory's
 /// bandwidth by reading more than caches hold, oneDNN's peak, decode attention by our kernels, products of
-/// one row and of many. Everything is run in turn, so that a machine that drifts touches all alike.
-/// InputError where the memory that is free does not do.
+/// one row and of many. Everything is run in turn, so that a machine that drifts touches all alike,
+/// and the fastest run counts. Where the machine was busy with something else, the note says so and the
+/// constants are marked uncalibrated. InputError where the memory that is free does not do.
 Device calibrate_device(const CalibrationSettings& settings, Progress& progress);
 
 }  // namespace razorscope::cli
