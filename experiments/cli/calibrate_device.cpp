@@ -38,7 +38,17 @@ double rounded(double value) {  // to four digits, which is more than a second r
   return unit >= 1.0 ? std::round(value / unit) * unit : std::round(value / unit) / std::round(1.0 / unit);
 }
 
-double share(double value) { return std::clamp(rounded(value), 1e-4, 1.0); }
+/// Nothing exceeds a limit that was measured beside it, unless others slowed the limit down.
+Calibration trust_in(double highest_share) {
+  constexpr double noise = 0.05;
+  return highest_share > 0.0 && highest_share <= 1.0 + noise ? Calibration::calibrated
+                                                             : Calibration::uncalibrated;
+}
+
+/// As a device file may hold it; the limit itself where more bytes seemed to take less time.
+double share(double value) {
+  return std::isfinite(value) && value > 0.0 ? std::clamp(rounded(value), 1e-4, 1.0) : 1.0;
+}
 
 /// The memory that copies of a layer lie in.
 class LayerMemory {
@@ -99,15 +109,13 @@ struct LayerFigures {
 };
 
 AttentionConstants fit_attention(const LayerFigures& seconds, const LayerFigures& bytes, double bandwidth) {
-  // Nothing reads faster than the stream; a machine that was busy in between may seem to.
-  const double per_byte =
-      std::max((seconds.one_long - seconds.one_short) / (bytes.one_long - bytes.one_short), 1.0 / bandwidth);
+  const double rate = (bytes.one_long - bytes.one_short) / (seconds.one_long - seconds.one_short);
+  const double per_byte = 1.0 / (share(rate / bandwidth) * bandwidth);
   const double more_sequences =
       seconds.many_short - seconds.one_short - (bytes.many_short - bytes.one_short) * per_byte;
   const double per_sequence = std::max(0.0, more_sequences / (sequences - 1));
   const double fixed = std::max(0.0, seconds.one_short - per_sequence - bytes.one_short * per_byte);
-  return {share(1.0 / (per_byte * bandwidth)), rounded(fixed), rounded(per_sequence),
-          Calibration::calibrated};
+  return {share(rate / bandwidth), rounded(fixed), rounded(per_sequence), trust_in(rate / bandwidth)};
 }
 
 /// Seconds of products with one row and few or many outputs, and of one with prefill_rows rows.
@@ -119,11 +127,12 @@ struct ProductTimes {
 
 GemmConstants fit_gemm(const ProductTimes& seconds, double few_bytes, double many_bytes, double bandwidth,
                        double peak) {
-  const double per_byte = std::max((seconds.many - seconds.few) / (many_bytes - few_bytes), 1.0 / bandwidth);
-  const double fixed = std::max(0.0, seconds.few - few_bytes * per_byte);
+  const double rate = (many_bytes - few_bytes) / (seconds.many - seconds.few) / bandwidth;
+  const double fixed = std::max(0.0, seconds.few - few_bytes / (share(rate) * bandwidth));
   const double flops = 2.0 * static_cast<double>(prefill_rows * inputs * many_outputs);
-  return {rounded(fixed), share(1.0 / (per_byte * bandwidth)),
-          share(flops / std::max(seconds.prefill - fixed, 1e-9) / peak), Calibration::calibrated};
+  const double compute = flops / std::max(seconds.prefill - fixed, 1e-9) / peak;
+  const bool lost = rate <= 0.0;  // more bytes in less time
+  return {rounded(fixed), share(rate), share(compute), trust_in(lost ? rate : std::max(rate, compute))};
 }
 
 }  // namespace
@@ -191,11 +200,11 @@ Device calibrate_device(const CalibrationSettings& settings, Progress& progress)
                     {one_short.bytes(), one_long.bytes(), many_short.bytes()}, device.bandwidth);
   device.gemm["bf16"] = fit_gemm({seconds[4], seconds[5], seconds[6]}, few.bytes(), many.bytes(),
                                  device.bandwidth, device.bf16_peak);
-  if (disturbed > quiet) {
-    device.note += fmt::format("; the machine was busy: usual runs were {:.0f} % slower than the fastest",
-                               100.0 * disturbed);
-    device.attention["bf16"].calibration = Calibration::uncalibrated;
-    device.gemm["bf16"].calibration = Calibration::uncalibrated;
+  Calibration& attention = device.attention["bf16"].calibration;
+  Calibration& gemm = device.gemm["bf16"].calibration;
+  if (disturbed > quiet || attention != Calibration::calibrated || gemm != Calibration::calibrated) {
+    device.note += "; the machine was busy with something else: measure again";
+    attention = gemm = Calibration::uncalibrated;
   }
   return device;
 }
