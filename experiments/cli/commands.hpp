@@ -17,6 +17,7 @@ void add_generate(CLI::App& app);
 void add_eval(CLI::App& app);
 void add_task(CLI::App& app);
 void add_explain(CLI::App& app);
+void add_devices(CLI::App& app);
 void add_policies(CLI::App& app);
 void add_report(CLI::App& app);
 void add_plan(CLI::App& app);

@@ -40,6 +40,7 @@ int run(int argc, char** argv) {
   cli::add_eval(app);
   cli::add_task(app);
   cli::add_explain(app);
+  cli::add_devices(app);
   cli::add_policies(app);
   cli::add_report(app);
   cli::add_plan(app);

@@ -26,6 +26,7 @@ nlohmann::json split_json(const StepTime& time) {
   return {{"weights_ms", time.weights * 1e3},
           {"attention_ms", time.decode_attention * 1e3},
           {"all_reduce_ms", time.all_reduce * 1e3},
+          {"between_products_ms", time.between_products * 1e3},
           {"policy_ms", time.policy * 1e3}};
 }
 
@@ -57,6 +58,7 @@ nlohmann::json row_json(const PlanRow& row, const Options& options) {
                         {"calibration", to_string(row.calibration)},
                         {"assumes_heads", row.assumes_heads},
                         {"beyond_model_context", row.beyond_model}};
+  out["tpot_ms"] = row.tpot_seconds ? nlohmann::json(*row.tpot_seconds * 1e3) : nlohmann::json();
   out["decode_ms_at_max_batch"] = nullptr;
   out["tokens_per_second_at_max_batch"] = nullptr;
   if (row.decode_full) {
@@ -106,7 +108,7 @@ void print_table(const std::vector<PlanRow>& rows, const std::vector<std::string
                                "decode ms", "weights", "attention", "other", "prefill ms", "tokens/s full",
                                "constants"}};
   for (const PlanRow& row : rows) {
-    const double other = row.decode.all_reduce + row.decode.policy;
+    const double other = row.decode.all_reduce + row.decode.between_products + row.decode.policy;
     table.push_back(
         {row.device, policy_cell(row.policy, false), fmt::format("{:.3f}", row.kv_bytes_per_sequence / 1e9),
          row.max_batch_admitting < row.max_batch

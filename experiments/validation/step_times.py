@@ -4,8 +4,9 @@
     experiments/validation/step_times.py build/release/razorscope MEASURED.csv
 
 MEASURED.csv has the columns model_path, system, precision, isl, osl, batch_size, tp_size, silicon_ttft_ms and
-silicon_tpot_ms. Each row is asked of `razorscope plan`: a batch of sequences halfway through their output. Nothing is
-fitted. Time to first token is the prefill of the whole batch, one prompt after another.
+silicon_tpot_ms. They were measured with as many requests at work as the batch says, a new one following each that
+ends; so each row is compared with the tpot_ms of `razorscope plan`. Nothing is fitted. Time to first token is set
+beside the prefill of one prompt: what it waits for the others is not known.
 """
 import argparse
 import collections
@@ -47,13 +48,13 @@ def main():
             predicted = predict(arguments.program, row)
             group = (shape_of(row["model_path"]), row["precision"] or "bf16", row["tp_size"])
             measured = float(row["silicon_tpot_ms"])
-            error = predicted["decode_ms"] / measured - 1.0
+            error = predicted["tpot_ms"] / measured - 1.0
             tpot_errors[group].append(error)
-            ttft = predicted["prefill_ms"] * int(row["batch_size"])
+            ttft = predicted["prefill_ms"]
             ttft_errors[group].append(ttft / float(row["silicon_ttft_ms"]) - 1.0)
             if arguments.rows:
                 print(f"{group} isl {row['isl']} osl {row['osl']} batch {row['batch_size']}: "
-                      f"{predicted['decode_ms']:.2f} ms, measured {measured:.2f}, {100 * error:+.1f} %")
+                      f"{predicted['tpot_ms']:.2f} ms, measured {measured:.2f}, {100 * error:+.1f} %")
     print(f"{'model':<16} {'weights':<8} {'tp':>3} {'rows':>5} {'TPOT MAPE':>10} {'bias':>8} {'TTFT MAPE':>10}")
     totals = collections.defaultdict(list)
     for group in sorted(tpot_errors):

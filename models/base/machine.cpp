@@ -43,6 +43,12 @@ size_t available_memory() {
   return std::min(free, limit > used ? limit - used : 0);
 }
 
+size_t total_memory() {
+  const std::string kib = proc_value("/proc/meminfo", "MemTotal");
+  const size_t all = kib.empty() ? 0 : std::stoull(kib) * 1024;
+  return std::min(all, cgroup_figure("/sys/fs/cgroup/memory.max", all));
+}
+
 void refuse_beyond_memory(std::string_view where, std::string_view what, size_t bytes) {
   const size_t available = available_memory();
   if (bytes > available) {
@@ -54,6 +60,11 @@ void refuse_beyond_memory(std::string_view where, std::string_view what, size_t 
 
 std::string cpu_name() {
   const std::string name = proc_value("/proc/cpuinfo", "model name");
+  return name.empty() ? "unknown" : name;
+}
+
+std::string cpu_vendor() {
+  const std::string name = proc_value("/proc/cpuinfo", "vendor_id");
   return name.empty() ? "unknown" : name;
 }
 

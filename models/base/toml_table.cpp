@@ -104,8 +104,9 @@ int TomlTable::line(const std::string& key) const {
 }
 
 void TomlTable::fault(const std::string& key, const std::string& problem) {
+  constexpr size_t longest = 1000;  // lists of what is allowed may be endless
   faults_->push_back({line(key), fmt::format("{}{}{}{}: {}", owner_, owner_.empty() ? "" : ": ", path_,
-                                             key.substr(0, 80), problem)});
+                                             key.substr(0, 80), problem.substr(0, longest))});
 }
 
 const toml::node* TomlTable::value(const std::string& key, Presence presence) {

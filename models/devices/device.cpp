@@ -1,5 +1,6 @@
 #include "models/devices/device.hpp"
 
+#include <algorithm>
 #include <cctype>
 
 namespace razorscope {
@@ -25,6 +26,14 @@ std::string folded_device_name(std::string_view name) {
       folded += static_cast<char>(byte < 0x80 ? std::tolower(byte) : byte);
   }
   return folded;
+}
+
+bool is_device_name(std::string_view name) {
+  constexpr size_t longest = 80;
+  const auto is_control = [](char c) { return (c >= 0 && c < ' ') || c == 127; };
+  return !folded_device_name(name).empty() && name.size() <= longest &&
+         name.find_first_of(";#/") == std::string_view::npos && name.front() != ' ' && name.back() != ' ' &&
+         !name.ends_with(".toml") && std::none_of(name.begin(), name.end(), is_control);
 }
 
 }  // namespace razorscope

@@ -53,11 +53,16 @@ struct Device {
   std::string note;                                     // "" or one line
   std::map<std::string, AttentionConstants> attention;  // by the cache's element type: bf16, fp8
   std::map<std::string, GemmConstants> gemm;            // by the weights' element type: bf16, fp8
+  std::string constants_of;                             // the device that both are borrowed from, or ""
   std::vector<std::string> aliases;                     // further names that find it
 };
 
 /// What two spellings of one device's name have in common: case, blanks, dashes and brackets do not count, so
 /// that "h100-sxm" is "H100 SXM".
 std::string folded_device_name(std::string_view name);
+
+/// Whether it can stand in a list ("L40S;H100 SXM") and behind a file ("mine.toml#L40S"), in one line: up to
+/// 80 bytes with a letter or digit, without ; # / and control characters, and without blanks around it.
+bool is_device_name(std::string_view name);
 
 }  // namespace razorscope

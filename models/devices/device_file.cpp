@@ -27,6 +27,9 @@ const std::vector<std::string> statuses = {"vendor", "vendor copy", "third-party
 const std::vector<std::string> calibrations = {"calibrated", "borrowed", "uncalibrated"};
 constexpr std::array element_types = {"bf16", "fp8"};
 
+// What people write stays far below; what a machine wrote by mistake ends with a word instead of minutes.
+constexpr size_t most_devices = 256;
+
 // Where nobody measured anything comparable.
 constexpr AttentionConstants assumed_attention = {0.70, 12e-6, 50e-9, Calibration::uncalibrated};
 constexpr GemmConstants assumed_gemm = {4e-6, 0.70, 0.55, Calibration::uncalibrated};
@@ -35,7 +38,6 @@ constexpr GemmConstants assumed_gemm = {4e-6, 0.70, 0.55, Calibration::uncalibra
 struct Entry {
   Device device;
   TomlTable table;
-  std::string constants_of;  // "" or the name of another device
 };
 
 Calibration calibration_named(const std::string& name) {
@@ -83,15 +85,11 @@ std::map<std::string, Constants> read_constants(TomlTable& device, const std::st
   return constants;
 }
 
-/// Names must be able to stand in a list ("L40S;H100 SXM") and behind a file ("mine.toml#L40S").
 void check_name(TomlTable& table, const std::string& key, const std::string& name) {
-  if (folded_device_name(name).empty() || name.size() > 80 ||
-      name.find_first_of(";#/") != std::string::npos || name.front() == ' ' || name.back() == ' ' ||
-      name.ends_with(".toml")) {
-    table.fault(key, fmt::format("'{}' cannot be a device's name; allowed: up to 80 bytes with a letter or "
-                                 "digit, without ; # / and blanks around it",
-                                 name.substr(0, 80)));
-  }
+  if (is_device_name(name)) return;
+  table.fault(key, fmt::format("'{}' cannot be a device's name; allowed: up to 80 bytes with a letter or "
+                               "digit, without ; # / and blanks around it",
+                               name.substr(0, 80)));
 }
 
 Entry read_entry(TomlTable table, size_t number) {
@@ -103,7 +101,7 @@ Entry read_entry(TomlTable table, size_t number) {
     check_name(table, "name", device.name);
   }
   device.aliases = table.texts("aliases", Presence::optional).value_or(std::vector<std::string>());
-  for (const std::string& alias : device.aliases) check_name(table, "aliases", alias.empty() ? " " : alias);
+  for (const std::string& alias : device.aliases) check_name(table, "aliases", alias);
   device.vendor = table.text("vendor", Presence::required).value_or("");
   const double bytes = table.number("memory_bytes", memory_range, Presence::required).value_or(1.0);
   if (bytes != std::floor(bytes)) table.fault("memory_bytes", fmt::format("{} is not a whole number", bytes));
@@ -118,15 +116,15 @@ Entry read_entry(TomlTable table, size_t number) {
   device.status = table.choice("status", statuses, Presence::required).value_or("");
   device.source = table.text("source", Presence::required).value_or("");
   device.note = table.text("note", Presence::optional).value_or("");
-  std::string constants_of = table.text("constants_of", Presence::optional).value_or("");
-  if (!constants_of.empty() && (table.has("attention") || table.has("gemm")))
+  device.constants_of = table.text("constants_of", Presence::optional).value_or("");
+  if (!device.constants_of.empty() && (table.has("attention") || table.has("gemm")))
     table.fault("constants_of", "cannot stand beside attention or gemm: give one of them");
   device.attention = read_constants(table, "attention", read_attention);
   device.gemm = read_constants(table, "gemm", read_gemm);
   table.refuse_unknown_keys();
   if (device.gemm.contains("fp8") && !table.has("fp8_flops"))
     table.fault("gemm", "fp8 has constants, but fp8_flops is missing");
-  return {std::move(device), std::move(table), std::move(constants_of)};
+  return {std::move(device), std::move(table)};
 }
 
 /// Notes names and aliases that two devices of the file have.
@@ -176,15 +174,15 @@ class Lenders {
     std::set<const Entry*> seen = {&entry};
     const Entry* borrower = &entry;
     while (true) {
-      const auto lender = lenders_.find(folded_device_name(borrower->constants_of));
+      const auto lender = lenders_.find(folded_device_name(borrower->device.constants_of));
       // A fault of another entry is noted there.
       const bool own = borrower == &entry;
       if (lender == lenders_.end()) {
-        if (own) entry.table.fault("constants_of", unknown_name("device", entry.constants_of, names_));
+        if (own) entry.table.fault("constants_of", unknown_name("device", entry.device.constants_of, names_));
         return nullptr;
       }
       const Entry* next = lender->second.entry;
-      if (next == nullptr || next->constants_of.empty()) {
+      if (next == nullptr || next->device.constants_of.empty()) {
         if (has_measured_constants(*lender->second.device)) return lender->second.device;
         if (own) {
           entry.table.fault("constants_of", fmt::format("'{}' has no measured constants to borrow",
@@ -229,8 +227,13 @@ void assume_missing_constants(Device& device) {
 std::vector<Entry> read_entries(const toml::table& root, std::vector<FileFault>& faults) {
   TomlTable file(root, "", faults);
   std::vector<Entry> entries;
-  for (const TomlTable& table : file.tables("device", Presence::required))
+  for (const TomlTable& table : file.tables("device", Presence::required)) {
+    if (entries.size() == most_devices) {
+      file.fault("device", fmt::format("a file holds at most {} devices", most_devices));
+      break;
+    }
     entries.push_back(read_entry(table, entries.size() + 1));
+  }
   file.refuse_unknown_keys();
   return entries;
 }
@@ -246,7 +249,7 @@ DeviceFile read_device_file(const std::filesystem::path& path, const std::vector
     const Lenders lenders(entries, known);
     for (Entry& entry : entries) {
       Device& device = file.devices.emplace_back(entry.device);
-      const Device* lender = entry.constants_of.empty() ? nullptr : lenders.of(entry);
+      const Device* lender = entry.device.constants_of.empty() ? nullptr : lenders.of(entry);
       if (lender != nullptr) {
         borrow(device.attention, lender->attention, device);
         borrow(device.gemm, lender->gemm, device);

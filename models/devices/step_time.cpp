@@ -61,6 +61,8 @@ void overlap(double memory, double compute, StepTime& time) {
 StepTimeModel::StepTimeModel(const Device& device, const Shape& shape, WeightType weights, int tp)
     : device_(device), shape_(shape), weights_(weights), tp_(tp), gemm_(gemm_constants(device, weights)) {
   check_tensor_parallel(shape, tp);
+  if (tp > 1 && device.link_bandwidth <= 0.0)
+    throw InputError("--tp", device.name + " has no link to others of its kind: only 1 is possible");
   peak_ = weights == WeightType::fp8 && device.fp8_peak ? *device.fp8_peak : device.bf16_peak;
   attention_ = sixteen_bit_attention(device);
   coded_attention_ = coded_attention(device);
@@ -79,12 +81,26 @@ void StepTimeModel::add_product(const GemmShape& gemm, double rows, double count
   overlap(count * memory, count * compute, time);
 }
 
+/// Bytes of the rows that kernels between products read and write, in a layer. Ranks share the activation, but
+/// each computes whole norms.
+double StepTimeModel::between_products(double tokens) const {
+  const double norms = 2.0 * 4.0 * shape_.hidden;  // read the row and the residual sum, write both
+  const double activation = (shape_.mlp == MlpKind::swiglu ? 3.0 : 2.0) * shape_.feed_forward / tp_;
+  return (norms + activation) * sixteen_bits * tokens;
+}
+
 StepTime StepTimeModel::step(const StepWork& work) const {
   StepTime time;
   const double layers = shape_.layers;
   const int tokens = work.prefill_tokens + work.decode_sequences;
   if (tokens > 0) {
     for (const GemmShape& gemm : layer_gemms(shape_, tp_)) add_product(gemm, tokens, layers, time);
+    constexpr double kernels = 3.0;
+    const double fixed = layers * kernels * gemm_.t0_seconds;
+    const double stream = layers * between_products(tokens) / (gemm_.bandwidth_efficiency * device_.bandwidth);
+    time.between_products = fixed + stream;
+    time.fixed += fixed;
+    overlap(stream, 0.0, time);
   }
   if (work.logits_rows > 0) add_product(head_gemm(shape_, tp_), work.logits_rows, 1.0, time);
 

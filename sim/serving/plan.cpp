@@ -107,6 +107,11 @@ PlanRow plan(const Deployment& deployment, PolicyFootprint& footprint, const Pla
   pass.other_operations = sequence->compression().operations;
   row.compression_seconds = model.step(pass).total();
   row.prefill_seconds += row.compression_seconds;
+  if (row.max_batch > 0) {
+    const auto together = static_cast<int>(std::min<int64_t>(row.max_batch, request.batch));
+    row.tpot_seconds = model.step(decode_work(*sequence, halfway, together)).total() +
+                       (together - 1) * row.prefill_seconds / request.output;
+  }
   row.calibration = model.calibration(footprint.coded());
   row.assumes_heads = footprint.assumes_heads();
   row.beyond_model = end > deployment.shape.context;

@@ -34,6 +34,9 @@ struct PlanRow {
   int64_t max_context = 0;          // prompt tokens of `batch` sequences with that output, by memory alone
   bool fits = false;                // whether `batch` sequences do
   StepTime decode;                  // one step of `batch` sequences, halfway through the output
+  /// Seconds a token while `batch` requests follow one another without a pause: a decode step, and its share
+  /// of the others' prompts, which are prefilled meanwhile. Of as many as fit, where `batch` does not.
+  std::optional<double> tpot_seconds;
   std::optional<StepTime> decode_full;  // the same of max_batch sequences
   double prefill_seconds = 0.0;         // of one prompt, chunk by chunk, its compression included
   double compression_seconds = 0.0;

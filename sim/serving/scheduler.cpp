@@ -20,14 +20,13 @@ Scheduler::Scheduler(const SchedulerLimits& limits, PolicyFootprint& footprint, 
   const size_t block = footprint.block_bytes();
   pool_bytes_ = static_cast<size_t>(pool_bytes / static_cast<double>(block)) * block;
   if (!limits.prefix_cache) return;
-  if (limits.hash_block_tokens <= 0)
-    throw InputError("--prefix-cache", "the workload has no hashes that tell which prompts begin alike");
   if (footprint.drops()) {
     throw InputError("--prefix-cache",
                      fmt::format("{} drops tokens of each prompt, so that prompts have no blocks in common: "
                                  "it works with policies that keep everything",
                                  footprint.policy().name()));
   }
+  if (limits.hash_block_tokens <= 0) return;  // only preempted sequences can find what they left
   const auto sequence = footprint.of_prompt(limits.hash_block_tokens);
   prefixes_.emplace(sequence->held_bytes(limits.hash_block_tokens));
 }
@@ -51,15 +50,47 @@ void Scheduler::add(std::unique_ptr<Sequence> sequence) {
   waiting_.push_back(std::move(sequence));
 }
 
+/// Frees bytes that nobody uses, if there are as many: remnants first, of the oldest its end first, since what
+/// follows a missing block is useless.
+bool Scheduler::evict(size_t bytes) {
+  if (remnant_bytes_ + (prefixes_ ? prefixes_->unpinned_bytes() : 0) < bytes) return false;
+  while (bytes > 0 && !remnants_.empty()) {
+    Remnant& oldest = remnants_.front();
+    const size_t freed = std::min(oldest.bytes, bytes);
+    const double left = static_cast<double>(oldest.bytes - freed) / static_cast<double>(oldest.bytes);
+    oldest.tokens = static_cast<int>(left * oldest.tokens) / block_tokens * block_tokens;
+    oldest.bytes -= freed;
+    remnant_bytes_ -= freed;
+    bytes -= freed;
+    if (oldest.bytes == 0) remnants_.pop_front();
+  }
+  if (bytes > 0) prefixes_->evict(bytes);
+  return true;
+}
+
+void Scheduler::leave_remnant(const Sequence& sequence, bool will_return) {
+  if (!limits_.prefix_cache || sequence.held == 0) return;
+  const int whole_blocks = sequence.computed / block_tokens * block_tokens;
+  remnants_.push_back({will_return ? &sequence : nullptr, sequence.held, whole_blocks});
+  remnant_bytes_ += sequence.held;
+}
+
+int Scheduler::take_remnant(const Sequence& sequence) {
+  if (sequence.preemptions == 0) return 0;
+  const auto found = std::find_if(remnants_.begin(), remnants_.end(),
+                                  [&](const Remnant& remnant) { return remnant.owner == &sequence; });
+  if (found == remnants_.end()) return 0;
+  const int tokens = found->tokens;
+  remnant_bytes_ -= found->bytes;
+  remnants_.erase(found);
+  return tokens;
+}
+
 bool Scheduler::reserve(Sequence& sequence, size_t bytes) {
   if (bytes > sequence.held) {
     const size_t more = bytes - sequence.held;
     const size_t used = used_bytes();
-    if (used + more > pool_bytes_) {
-      const size_t missing = used + more - pool_bytes_;
-      if (!prefixes_ || prefixes_->unpinned_bytes() < missing) return false;
-      prefixes_->evict(missing);
-    }
+    if (used + more > pool_bytes_ && !evict(used + more - pool_bytes_)) return false;
   }
   own_bytes_ += bytes;
   own_bytes_ -= sequence.held;
@@ -109,7 +140,7 @@ void Scheduler::decode(Sequence& sequence) {
 void Scheduler::preempt_last() {
   std::unique_ptr<Sequence> sequence = std::move(running_.back());
   running_.pop_back();
-  leave(*sequence, false);
+  leave(*sequence, true);
   sequence->computed = 0;
   sequence->prompt = sequence->input + sequence->generated;
   ++sequence->preemptions;
@@ -141,13 +172,12 @@ bool Scheduler::schedule_running(Sequence& sequence) {
   return true;
 }
 
-void Scheduler::take_prefix(Sequence& sequence) {
+/// Finds what is known of the prompt's beginning. The last token is always computed: its logits give the next.
+void Scheduler::pin_prefix(Sequence& sequence) {
   if (!prefixes_ || sequence.hashes.empty()) return;
-  // The last token of a prompt is always computed: its logits give the first token.
   const auto usable = static_cast<size_t>((sequence.prompt - 1) / limits_.hash_block_tokens);
   const std::span<const int64_t> hashes(sequence.hashes.data(), std::min(usable, sequence.hashes.size()));
   sequence.shared_blocks = prefixes_->pin(hashes);
-  sequence.computed = sequence.shared_blocks * limits_.hash_block_tokens;
 }
 
 /// Lets the first of the waiting run, if its prompt fits beside the others.
@@ -155,17 +185,19 @@ bool Scheduler::admit() {
   Sequence& sequence = *waiting_.front();
   if (!sequence.footprint || sequence.footprint->prompt() != sequence.prompt)
     sequence.footprint = footprint_.of_prompt(sequence.prompt);
-  take_prefix(sequence);
+  pin_prefix(sequence);
   const size_t whole = bytes_while_prefilling(sequence, sequence.prompt);
-  const size_t free = pool_bytes_ - referenced_bytes();
-  const int chunk = std::min(budget_, sequence.prompt - sequence.computed);
-  if (whole > free || !reserve(sequence, bytes_while_prefilling(sequence, sequence.computed + chunk))) {
+  if (whole > pool_bytes_ - referenced_bytes()) {
     if (prefixes_) prefixes_->release(shared(sequence));
     sequence.shared_blocks = 0;
-    sequence.computed = 0;
     return false;
   }
+  const int whole_blocks = (sequence.prompt - 1) / block_tokens * block_tokens;
+  sequence.computed = sequence.shared_blocks > 0 ? sequence.shared_blocks * limits_.hash_block_tokens
+                                                 : std::min(take_remnant(sequence), whole_blocks);
   cached_tokens_ += sequence.computed;
+  const int chunk = std::min(budget_, sequence.prompt - sequence.computed);
+  reserve(sequence, bytes_while_prefilling(sequence, sequence.computed + chunk));  // fits, as the whole does
   running_.push_back(std::move(waiting_.front()));
   waiting_.pop_front();
   prefill(*running_.back(), chunk);
@@ -196,21 +228,28 @@ void Scheduler::finish_prompt(Sequence& sequence) {
   sequence.grows_at = sequence.footprint->next_growth(sequence.computed);
 }
 
-/// Gives back what a sequence holds; its prompt's blocks stay known.
-void Scheduler::leave(Sequence& sequence, bool keep_bytes) {
-  if (prefixes_ && !sequence.hashes.empty()) {
-    const int whole = std::min<int>(static_cast<int>(sequence.hashes.size()),
-                                    std::min(sequence.computed, sequence.input) / limits_.hash_block_tokens);
-    const std::span<const int64_t> hashes(sequence.hashes.data(), static_cast<size_t>(whole));
-    prefixes_->release(shared(sequence));
-    own_bytes_ -= sequence.held;
-    sequence.held = 0;
-    if (whole > sequence.shared_blocks) prefixes_->publish(hashes, sequence.shared_blocks);
-    sequence.shared_blocks = 0;
-    return;
+/// Makes the blocks of a prompt known to those that begin alike. Their bytes are the prefix cache's from now on.
+void Scheduler::publish_prompt(Sequence& sequence) {
+  if (!prefixes_ || sequence.hashes.empty()) return;
+  const int whole = std::min<int>(static_cast<int>(sequence.hashes.size()),
+                                  std::min(sequence.computed, sequence.input) / limits_.hash_block_tokens);
+  const std::span<const int64_t> hashes(sequence.hashes.data(), static_cast<size_t>(whole));
+  prefixes_->release(shared(sequence));
+  if (whole > sequence.shared_blocks) {
+    const int added = prefixes_->publish(hashes, sequence.shared_blocks);
+    const size_t bytes = std::min(sequence.held, static_cast<size_t>(added) * prefixes_->block_bytes());
+    own_bytes_ -= bytes;
+    sequence.held -= bytes;
   }
-  if (keep_bytes) return;
+  sequence.shared_blocks = 0;
+}
+
+/// Gives back what a sequence holds. Under a prefix cache it stays in memory until others need the room.
+void Scheduler::leave(Sequence& sequence, bool will_return) {
+  publish_prompt(sequence);
   own_bytes_ -= sequence.held;
+  // A hashed prompt is found by its hashes when it returns.
+  if (sequence.hashes.empty()) leave_remnant(sequence, will_return);
   sequence.held = 0;
 }
 
@@ -232,8 +271,11 @@ void Scheduler::end_step(std::vector<TokenEvent>& events, std::vector<std::uniqu
   };
   const auto gone = std::stable_partition(running_.begin(), running_.end(), stays);
   for (auto it = gone; it != running_.end(); ++it) {
-    const bool finished = (*it)->generated >= (*it)->output;
-    leave(**it, !finished);
+    if ((*it)->generated >= (*it)->output) {
+      leave(**it, false);
+    } else {
+      publish_prompt(**it);  // the rest it holds until release()
+    }
     done.push_back(std::move(*it));
   }
   running_.erase(gone, running_.end());

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <deque>
+#include <list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -98,8 +99,19 @@ class Scheduler {
     int chunk = 0;  // prompt tokens; 0: a decoded token
   };
 
-  size_t used_bytes() const { return own_bytes_ + (prefixes_ ? prefixes_->bytes() : 0); }
+  size_t used_bytes() const { return own_bytes_ + remnant_bytes_ + (prefixes_ ? prefixes_->bytes() : 0); }
+  /// What is left in memory of a sequence that gave its blocks back, until others need them.
+  struct Remnant {
+    const Sequence* owner = nullptr;  // to whom it is of use: one that was preempted
+    size_t bytes = 0;
+    int tokens = 0;
+  };
+
   bool reserve(Sequence& sequence, size_t bytes);
+  bool evict(size_t bytes);
+  void leave_remnant(const Sequence& sequence, bool will_return);
+  /// Prompt tokens that are still there.
+  int take_remnant(const Sequence& sequence);
   /// What a sequence needs of its own, once it uses shared blocks.
   size_t beside_shared(const Sequence& sequence, size_t bytes) const;
   /// Bytes once so many prompt tokens are in.
@@ -110,8 +122,9 @@ class Scheduler {
   void prefill(Sequence& sequence, int chunk);
   void decode(Sequence& sequence);
   void finish_prompt(Sequence& sequence);
-  void leave(Sequence& sequence, bool keep_bytes);
-  void take_prefix(Sequence& sequence);
+  void leave(Sequence& sequence, bool will_return);
+  void pin_prefix(Sequence& sequence);
+  void publish_prompt(Sequence& sequence);
   std::span<const int64_t> shared(const Sequence& sequence) const {
     return {sequence.hashes.data(), static_cast<size_t>(sequence.shared_blocks)};
   }
@@ -121,6 +134,8 @@ class Scheduler {
   size_t pool_bytes_;
   bool hand_over_;
   std::optional<PrefixCache> prefixes_;
+  std::list<Remnant> remnants_;  // the oldest first
+  size_t remnant_bytes_ = 0;
   std::deque<std::unique_ptr<Sequence>> waiting_;
   std::vector<std::unique_ptr<Sequence>> running_;  // by admission
   std::vector<std::unique_ptr<Sequence>> adopted_;  // whose caches are on their way

@@ -29,9 +29,11 @@ ENVIRONMENT = {
     **os.environ,
     "XDG_DATA_HOME": str(FOLDER / "data"),
     "XDG_CACHE_HOME": str(FOLDER / "cache"),
+    "XDG_CONFIG_HOME": str(FOLDER / "config"),
     "OMP_WAIT_POLICY": "passive",
 }
 ENVIRONMENT.pop("RAZORSCOPE_TARGET", None)
+ENVIRONMENT.pop("RAZORSCOPE_DEVICES", None)
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 TOKENS, PREFIX, STEPS = 160, 150, 8
 
@@ -734,6 +736,103 @@ class BenchTest(CommandLineTest):
         self.assertEqual(len(self.rows("decode", "--model", MODEL, "--prefix", 60, "--policies", "window", rate="gb_per_s")), 1)
         self.assertIn("2 policies", self.succeed("bench", "decode", "--model", MODEL, "--prefix", 60, "--batch", 2, "--policies", "window",
                                                  "--repeats", 1))
+
+
+class DevicesTest(CommandLineTest):
+    CARD = """[[device]]
+name = "My card"
+vendor = "Maker"
+memory_bytes = 25_769_803_776
+memory_kind = "GDDR6"
+bandwidth_bytes_per_s = 864e9
+bf16_flops = 362e12
+status = "third-party"
+source = "a review"
+constants_of = "L40S"
+"""
+
+    def test_the_catalogue(self):
+        devices = {device["name"]: device for device in self.json_of("devices")["devices"]}
+        self.assertEqual(len(devices), 25)
+        self.assertEqual(devices["H100 SXM"]["bandwidth_bytes_per_s"], 3.35e12)
+        self.assertEqual(devices["H100 SXM"]["attention"]["bf16"]["calibration"], "calibrated")
+        self.assertEqual(devices["RTX 4090"]["memory_bytes"], 25250627584)
+        self.assertEqual((devices["RTX 4090"]["constants_of"], devices["RTX 4090"]["gemm"]["fp8"]["calibration"]), ("L40S", "borrowed"))
+        self.assertIsNone(devices["A100 SXM 80"]["fp8_flops"])
+        self.assertNotIn("fp8", devices["A100 SXM 80"]["gemm"])
+        self.assertEqual(devices["MI300X"]["gemm"]["bf16"]["calibration"], "uncalibrated")
+        table = self.succeed("devices")
+        for name, device in devices.items():
+            (row,) = [line for line in table.splitlines() if line.startswith(name + "  ")]
+            self.assertIn(device["status"], row)
+            self.assertIn(device["source"], self.succeed("devices", name))
+
+    def test_one_device(self):
+        self.assertEqual([device["name"] for device in self.json_of("devices", "h100", "sxm")["devices"]], ["H100 SXM"])
+        text = self.succeed("devices", "L4")
+        for part in ("L4 (NVIDIA)", "24.0 GiB", "nominal", "0.3 TB/s", "BF16 121", "nvidia.com", "borrowed, of L40S"):
+            self.assertIn(part, text)
+        self.refuse("devices", "H100 SXN", names=["devices", "did you mean 'H100 SXM'"])
+        self.refuse("devices", FOLDER / "none.toml", names=["none.toml", "No such file"])
+
+    def test_check_and_own_devices(self):
+        path = write("mine.toml", self.CARD)
+        self.assertIn("1 device, no faults", self.succeed("devices", "check", path))
+        checked = self.json_of("devices", "check", path)
+        self.assertEqual((checked["faults"], [device["name"] for device in checked["devices"]]), ([], ["My card"]))
+        self.assertIn("borrowed, of L40S", self.succeed("devices", f"{path}#my card"))
+        own = FOLDER / "config/razorscope/devices"
+        own.mkdir(parents=True)
+        try:
+            shutil.copy(path, own)
+            self.assertEqual(len(self.json_of("devices")["devices"]), 26)
+            self.assertIn("GDDR6", self.succeed("devices", "my-card"))
+            (own / "faulty.toml").write_text("x = 1\n")
+            self.refuse("devices", names=["faulty.toml:1", "device: is missing"])
+            self.succeed("devices", "check", path)
+        finally:
+            shutil.rmtree(own)
+
+    def test_check_explains_every_fault_with_its_line(self):
+        path = write("faulty.toml", self.CARD.replace("864e9", "864").replace("vendor =", "vender =").replace('"third-party"', '"true"'))
+        result = run("devices", "check", path)
+        self.assertEqual((result.returncode, result.stderr), (BAD_INPUT, b""))
+        lines = decode(result.stdout).splitlines()
+        self.assertEqual([line.split(": ")[0] for line in lines], [f"{path}:{line}" for line in (1, 3, 6, 8)])
+        for line, part in zip(lines, ("vendor: is missing", "did you mean 'vendor'", "allowed: 1e9 to 1e16 bytes/s", "allowed: vendor, vendor copy")):
+            self.assertIn(part, line)
+        result = run("devices", "check", path, "--json")
+        self.assertEqual(result.returncode, BAD_INPUT)
+        self.assertEqual([fault["line"] for fault in json.loads(result.stdout)["faults"]], [1, 3, 6, 8])
+        self.refuse("devices", path, names=["faulty.toml:1", "3 more faults"])
+        self.refuse("devices", "check", FOLDER / "none.toml", names=["none.toml"])
+        self.refuse("devices", "check", names=["file"])
+        for content in (os.urandom(3000), MODEL.read_bytes()[:100000], b"[" * 100000, self.CARD.encode()[:100]):
+            result = run("devices", "check", write("damaged.toml", content))
+            self.assertEqual(result.returncode, BAD_INPUT)
+            self.assertRegex(decode(result.stdout), r"damaged\.toml:\d+: ")
+
+    def test_calibrate(self):
+        path = FOLDER / "here.toml"
+        document = self.json_of("devices", "calibrate", "--out", path, "--name", "this machine", "--repeats", 1, "--threads", 1)
+        (device,) = document["devices"]
+        self.assertEqual((device["name"], device["status"]), ("this machine", "measured"))
+        self.assertGreater(device["bandwidth_bytes_per_s"], 1e9)
+        self.assertGreater(device["memory_bytes"], 1e8)
+        (read,) = self.json_of("devices", "check", path)["devices"]
+        busy = "the machine was busy" in read["note"]  # with other tests
+        self.assertEqual(read["attention"]["bf16"]["calibration"], "uncalibrated" if busy else "calibrated")
+        for key in ("name", "memory_bytes", "bandwidth_bytes_per_s", "bf16_flops", "source", "note"):
+            self.assertEqual(read[key], device[key])
+        for shares in ((read["attention"]["bf16"]["efficiency"],), (read["gemm"]["bf16"]["bandwidth_efficiency"], read["gemm"]["bf16"]["compute_efficiency"])):
+            for share in shares:
+                self.assertTrue(0.0 < share <= 1.0)
+        before = path.read_bytes()
+        self.refuse("devices", "calibrate", "--out", path, names=["--out", "exists already", "--force"])
+        self.assertEqual(path.read_bytes(), before)
+        self.refuse("devices", "calibrate", "--out", FOLDER / "none/x.toml", names=["--out", "does not exist"])
+        self.refuse("devices", "calibrate", "--out", FOLDER / "x.toml", "--name", "a;b", names=["--name", "a;b"])
+        self.refuse("devices", "calibrate", names=["--out"])
 
 
 class InterruptionTest(CommandLineTest):

@@ -259,7 +259,8 @@ TEST(DeviceCatalogueTest, UsersAddAndReplaceDevices) {
   EXPECT_EQ(catalogue.find("", "L4").vendor, "Me") << "the user's own takes the place of the built-in one";
   EXPECT_EQ(find_device("", "my card").vendor, "Me");
   folder.write("razorscope/devices/wrong.toml", "x = 1\n");
-  expect_input_error([] { DeviceCatalogue::installed(); }, {"wrong.toml:1", "device: is missing", "1 more fault)"});
+  expect_input_error([] { DeviceCatalogue::installed(); },
+                     {"wrong.toml:1", "device: is missing", "1 more fault)"});
 }
 
 TEST(DeviceCatalogueTest, AFolderCanTakeThePlaceOfTheBuiltInOne) {

@@ -237,6 +237,14 @@ TEST_F(DeviceFileTest, RefusesWhatIsNotTomlWithItsLine) {
   expect_input_error([&] { load_devices(folder_.path()); }, {"not a regular file"});
 }
 
+TEST_F(DeviceFileTest, RefusesMoreDevicesThanAnybodyWrites) {
+  std::string text;
+  for (int i = 0; i < 10000; ++i)
+    text += fmt::format("[[device]]\nname = \"{}\"\nconstants_of = \"{}\"\n", i, i + 1);
+  EXPECT_THAT(faults(text),
+              ::testing::Contains(Field(&DeviceFault::message, HasSubstr("at most 256 devices"))));
+}
+
 TEST_F(DeviceFileTest, TruncatedAndDamagedFilesNeverCrash) {
   const std::string text = std::string(sound) + borrower("A", "Card") + borrower("B", "A");
   const auto read = [&](const std::string& damaged) {

@@ -16,10 +16,10 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-std::vector<double> interleaved_medians(const std::vector<TimedWork>& works, int repeats, Progress& progress,
-                                        std::string_view phase) {
+RunSeconds interleaved_runs(const std::vector<TimedWork>& works, int repeats, Progress& progress,
+                            std::string_view phase) {
   progress.begin(phase, static_cast<double>(works.size()) * (repeats + 1), "runs");
-  std::vector<std::vector<double>> seconds(works.size());
+  RunSeconds seconds(works.size());
   int done = 0;
   for (int round = 0; round <= repeats; ++round) {
     for (size_t i = 0; i < works.size(); ++i) {
@@ -28,8 +28,14 @@ std::vector<double> interleaved_medians(const std::vector<TimedWork>& works, int
       progress.advance(++done);
     }
   }
+  return seconds;
+}
+
+std::vector<double> interleaved_medians(const std::vector<TimedWork>& works, int repeats, Progress& progress,
+                                        std::string_view phase) {
   std::vector<double> medians;
-  for (std::vector<double>& values : seconds) medians.push_back(median(std::move(values)));
+  for (std::vector<double>& values : interleaved_runs(works, repeats, progress, phase))
+    medians.push_back(median(std::move(values)));
   return medians;
 }
 
