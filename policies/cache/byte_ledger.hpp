@@ -19,7 +19,9 @@ struct ByteLedger {
   // The formula of papers: (kept tokens + compensation slots) · 2·d · codec bits / 8.
   double nominal = 0.0;
 
-  size_t logical() const { return keys + values + scales + residual + compensation + positions + scores; }
+  /// What attention reads: all but the slots' bookkeeping.
+  size_t rows() const { return keys + values + scales + residual + compensation; }
+  size_t logical() const { return rows() + positions + scores; }
   size_t physical() const { return logical() + padding; }
 
   ByteLedger& operator+=(const ByteLedger& other) {

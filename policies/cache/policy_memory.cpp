@@ -104,9 +104,6 @@ ByteLedger PolicyMemory::ledger() const {
   return sum;
 }
 
-size_t PolicyMemory::bytes_read() const {
-  const ByteLedger held = ledger();
-  return held.keys + held.values + held.scales + held.residual + held.compensation;
-}
+size_t PolicyMemory::bytes_read() const { return ledger().rows(); }
 
 }  // namespace razorscope

@@ -153,7 +153,7 @@ class PolicyReplay {
       kept_tokens_ += cache_->head(h).tokens();
       if (want_kept) result_.kept.back().push_back(cache_->head(h).sorted_positions());
     }
-    add_time(begin);
+    result_.seconds += seconds_since(begin);
   }
 
   void run_steps(const LayerTrace& inputs, const Baseline& baseline, int prefix) {
@@ -167,7 +167,9 @@ class PolicyReplay {
       for (int h = 0; h < shape.kv_heads; ++h) attend_head(inputs, baseline, step, h, position);
       apply(cache_->end_step(position), position + 1);
     }
-    add_time(begin);
+    const double taken = seconds_since(begin);
+    result_.seconds += taken;
+    result_.step_seconds += taken;
   }
 
   /// The error after W_O of the steps just run. Uses all threads.
@@ -288,8 +290,8 @@ class PolicyReplay {
     }
   }
 
-  void add_time(Clock::time_point begin) {
-    result_.seconds += std::chrono::duration<double>(Clock::now() - begin).count();
+  static double seconds_since(Clock::time_point begin) {
+    return std::chrono::duration<double>(Clock::now() - begin).count();
   }
 
   const Shape& model_;

@@ -55,7 +55,8 @@ struct ReplayResult {
   std::vector<std::vector<std::vector<int32_t>>>
       kept;  // [layer][KV head, or query head under group_agg=query-head] kept prefix positions, where asked
              // for
-  double seconds = 0.0;  // thread time spent on this policy
+  double seconds = 0.0;       // thread time spent on this policy
+  double step_seconds = 0.0;  // the steps' share of it, after the prefix was compressed
 };
 
 struct ReplayRequest {

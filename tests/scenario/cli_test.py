@@ -737,6 +737,32 @@ class BenchTest(CommandLineTest):
         self.assertIn("2 policies", self.succeed("bench", "decode", "--model", MODEL, "--prefix", 60, "--batch", 2, "--policies", "window",
                                                  "--repeats", 1))
 
+    def test_replay(self):
+        shape = ["--layers", 2, "--kv-heads", 2, "--group", 3, "--head-size", 32, "--prefix", 100, "--steps", 4]
+        full, window, coded = self.rows("replay", *shape, "--threads", 2, "--policies", "full;window:sinks=4,recent=16;full+q8_0", rate="gb_per_s")
+        self.assertEqual([row["name"] for row in (full, window, coded)],
+                         ["replay full", "replay window/original-positions:recent=16", "replay full"])
+        self.assertEqual([row["codec"] for row in (full, window, coded)], ["f16", "f16", "q8_0"])
+        self.assertEqual((full["tokens"], full["steps"], full["layers"], full["kv_heads"], full["group"]), (100, 4, 2, 2, 3))
+        # A step's query reads its own token too: 102.5 tokens in the mean of four steps, of 2 · 32 numbers in each of 4 KV heads.
+        self.assertAlmostEqual(full["bytes_per_step"], 4 * 102.5 * 128, places=6)
+        self.assertAlmostEqual(coded["bytes_per_step"], 4 * 102.5 * 68, places=6)
+        self.assertAlmostEqual(window["bytes_per_step"], 4 * 21 * 128, places=6)
+        for row in (full, window, coded):
+            self.assertAlmostEqual(row["gb_per_s"], row["replays"] * row["bytes_per_step"] / row["seconds_median"] / 1e9, places=9)
+        (row,) = self.rows("replay", "--trace", TRACE, "--prefix", 100, "--steps", 4, "--policies", "h2o", "--equal-bytes", 0.4, rate="gb_per_s")
+        self.assertEqual((row["layers"], row["kv_heads"]), (4, 8))
+        self.assertLess(row["kept_tokens_mean"], 40)
+        scratch = FOLDER / "scratch"
+        scratch.mkdir()
+        table = self.succeed("bench", "replay", *shape, "--repeats", 1, environment={"TMPDIR": str(scratch)})
+        self.assertEqual(len(re.findall("^replay ", table, re.MULTILINE)), 5)
+        self.assertEqual(list(scratch.iterdir()), [])
+        self.refuse("bench", "replay", "--policies", "windw", names=["did you mean 'window'"])
+        self.refuse("bench", "replay", "--prefix", 0, names=["--prefix", "1"])
+        self.refuse("bench", "replay", "--trace", TRACE, "--layers", 2, names=["--trace", "--layers"])
+        self.refuse("bench", "replay", "--trace", TRACE, "--prefix", TOKENS, "--steps", 1, names=[TRACE, TOKENS + 1])
+
 
 class DevicesTest(CommandLineTest):
     CARD = """[[device]]

@@ -379,6 +379,15 @@ TEST(ReplayBytesTest, PeakIsExactRowsToComePlusCachesThatAreDone) {
   EXPECT_EQ(wide.at_end.keys, size_t{2} * 2 * 55 * 16 * 4);
 }
 
+TEST(ReplayTimeTest, StepsAreAShareOfThePolicysTime) {
+  const TemporaryFolder folder;
+  const Trace trace = PlainTrace({.layers = 2, .tokens = 40}).write(folder / "trace.safetensors");
+  for (const ReplayResult& result : run(trace, 30, 10, "full;h2o:budget=8")) {
+    EXPECT_GT(result.step_seconds, 0.0) << result.policy;
+    EXPECT_LT(result.step_seconds, result.seconds) << result.policy;
+  }
+}
+
 TEST(ReplayBytesTest, P99IsLinearBetweenRanks) {
   const TemporaryFolder folder;
   const Trace trace = a_trace(false).write(folder / "t.safetensors");

@@ -14,6 +14,7 @@ void add_bench(CLI::App& app) {
   add_bench_prefill(*bench);
   add_bench_decode(*bench);
   add_bench_compress(*bench);
+  add_bench_replay(*bench);
 }
 
 }  // namespace razorscope::cli

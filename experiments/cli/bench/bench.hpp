@@ -10,5 +10,6 @@ void add_bench_attention(CLI::App& bench);
 void add_bench_prefill(CLI::App& bench);
 void add_bench_decode(CLI::App& bench);
 void add_bench_compress(CLI::App& bench);
+void add_bench_replay(CLI::App& bench);
 
 }  // namespace razorscope::cli
