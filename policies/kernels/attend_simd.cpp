@@ -11,6 +11,7 @@
 
 #include "models/base/buffer.hpp"
 #include "policies/kernels/bf16_dots.hpp"
+#include "policies/kernels/byte_dots.hpp"
 #include "policies/kernels/kernel_table.hpp"
 #include "policies/kernels/stored_element.hpp"
 
@@ -109,11 +110,17 @@ struct Running {
 
 constexpr size_t padded_to_runs(size_t count) { return (count + run_slots - 1) / run_slots * run_slots; }
 
+/// Products that only some processors of a target have; null: not these.
+struct DotProducts {
+  const Bf16Dots* bf16 = nullptr;
+  const ByteDots* bytes = nullptr;
+};
+
 /// One piece at work: what its key and value kernels share.
 class PieceWork {
  public:
-  PieceWork(const AttentionPiece& piece, const GroupQuery& query, const Bf16Dots* dots)
-      : bf16_dots(dots),
+  PieceWork(const AttentionPiece& piece, const GroupQuery& query, const DotProducts& products)
+      : dots(products),
         piece(piece),
         group(query.group),
         d(static_cast<size_t>(piece.head_size)),
@@ -123,6 +130,7 @@ class PieceWork {
   const std::byte* keys(size_t slot) const { return piece.keys.data + slot * piece.keys.stride; }
   const std::byte* values(size_t slot) const { return piece.values.data + slot * piece.values.stride; }
 
+  DotProducts dots;
   const AttentionPiece& piece;
   int group;
   size_t d;
@@ -130,9 +138,9 @@ class PieceWork {
   const float* q = nullptr;        // [group, d], scaled; where keys are read as floats
   ShortQueries shorts{};           // where they are read as codes
   const uint16_t* bf16 = nullptr;  // [group, d], where they go into bf16 dot products
-  const Bf16Dots* bf16_dots;
-  const float* unit = nullptr;  // [group], what a kernel's scores are multiplied by
-  float* scratch = nullptr;     // of kernels that need some: see scratch_floats
+  ByteQueries bytes{};             // where they go into products of bytes
+  const float* unit = nullptr;     // [group], what a kernel's scores are multiplied by
+  float* scratch = nullptr;        // of kernels that need some: see scratch_floats
   Running running;
 };
 
@@ -275,7 +283,7 @@ size_t kivi_scratch(size_t d) { return d + largest_tile * d / 2; }
 // Only the target avx512-bf16 is given dot products of bf16.
 
 void scores_of_bf16(const PieceWork& work, size_t begin, size_t count, float* scores) {
-  work.bf16_dots->scores(work.keys(begin), work.piece.keys.stride, count, work.d, work.bf16, work.rows,
+  work.dots.bf16->scores(work.keys(begin), work.piece.keys.stride, count, work.d, work.bf16, work.rows,
                          scores);
 }
 
@@ -285,14 +293,38 @@ void sums_of_bf16(PieceWork& work, size_t begin, size_t count, float* scores, co
   std::fill_n(sums, work.rows * work.d, 0.0F);
   for (size_t g = 0; g < work.rows; g += bf16_rows_at_once) {
     const Bf16Softmax softmax = {work.running.largest.data() + g, work.running.totals_of(g)};
-    work.bf16_dots->add(work.values(begin), work.piece.values.stride, count, work.d, scores + g * block_slots,
+    work.dots.bf16->add(work.values(begin), work.piece.values.stride, count, work.d, scores + g * block_slots,
                         softmax, std::min(bf16_rows_at_once, work.rows - g), sums + g * work.d);
   }
   for (size_t g = 0; g < work.rows; ++g)
-    work.bf16_dots->flush(sums + g * work.d, work.d, correction[g], out + g * work.d);
+    work.dots.bf16->flush(sums + g * work.d, work.d, correction[g], out + g * work.d);
 }
 
-enum class QueryForm { floats, shorts, bf16 };
+// The option for products of bytes, where there are any.
+
+void scores_of_bytes(const PieceWork& work, size_t begin, size_t count, float* scores) {
+  const CodedBlock keys = {work.piece.keys.format, work.keys(begin), work.piece.keys.stride, count,
+                           work.d / block_channels};
+  work.dots.bytes->scores(keys, work.bytes, work.rows, scores);
+}
+
+template <class Rows>
+void sums_of_bytes(PieceWork& work, size_t begin, size_t count, float* scores, const float* correction,
+                   float* out) {
+  const size_t blocks = work.d / block_channels;
+  const BlockScales scales{work.scratch, work.scratch + blocks * run_slots};
+  const std::vector<float> ones(work.rows, 1.0F);
+  weigh(work, count, scores);
+  for (size_t t = 0; t < count; t += run_slots) {
+    const CodedBlock values = {work.piece.values.format, work.values(begin + t), work.piece.values.stride,
+                               std::min(run_slots, count - t), blocks};
+    gather_scales<Rows>(values.data, values.stride, values.count, blocks, scales);
+    work.dots.bytes->add(values, {scales.scales, scales.zeros}, scores + t, t == 0 ? correction : ones.data(),
+                         work.rows, out);
+  }
+}
+
+enum class QueryForm { floats, shorts, bf16, bytes };
 
 struct KeyChoice {
   KeyKernel kernel;
@@ -301,8 +333,9 @@ struct KeyChoice {
   float unit = 1.0F;  // of stored numbers, where the kernel leaves it to the queries
 };
 
-KeyChoice key_kernel(RowFormat format, size_t d, const Bf16Dots* bf16) {
+KeyChoice key_kernel(RowFormat format, size_t d, const DotProducts& dots) {
   const bool sixteens = d % half_channels == 0;
+  if (dots.bytes != nullptr && byte_dots_know(format, d)) return {{scores_of_bytes}, QueryForm::bytes};
   const KeyChoice decoded = {{scores_of_decoded}, QueryForm::floats, decoded_scratch(d)};
   switch (format) {
     case RowFormat::f32:
@@ -310,7 +343,7 @@ KeyChoice key_kernel(RowFormat format, size_t d, const Bf16Dots* bf16) {
     case RowFormat::f16:
       return {{scores_of_floats<F16Row>}};
     case RowFormat::bf16:
-      if (bf16 != nullptr && bf16_dots_know(d)) return {{scores_of_bf16}, QueryForm::bf16};
+      if (dots.bf16 != nullptr && bf16_dots_know(d)) return {{scores_of_bf16}, QueryForm::bf16};
       return {{scores_of_floats<Bf16Row>}};
     case RowFormat::fp8_e4m3:
       return {{scores_of_floats<Fp8Row>}, QueryForm::floats, 0, Fp8Row::unit};
@@ -339,24 +372,25 @@ struct ValueChoice {
   float unit = 1.0F;
 };
 
-ValueChoice value_kernel(RowFormat format, size_t d, size_t rows, const Bf16Dots* bf16) {
+ValueChoice value_kernel(RowFormat format, size_t d, size_t rows, const DotProducts& dots) {
+  const bool bytes = dots.bytes != nullptr && byte_dots_know(format, d);
   switch (format) {
     case RowFormat::f32:
       return {{sums_of_floats<F32Row>}};
     case RowFormat::f16:
       return {{sums_of_floats<F16Row>}};
     case RowFormat::bf16:
-      if (bf16 != nullptr && bf16_dots_know(d)) return {{sums_of_bf16}, bf16_scratch(d, rows)};
+      if (dots.bf16 != nullptr && bf16_dots_know(d)) return {{sums_of_bf16}, bf16_scratch(d, rows)};
       return {{sums_of_floats<Bf16Row>}};
     case RowFormat::fp8_e4m3:
       return {{sums_of_floats<Fp8Row>}, 0, Fp8Row::unit};
     case RowFormat::q8_0:
-      return {{sums_of_codes<Q8Rows>}, codes_scratch(d)};
+      return {{bytes ? sums_of_bytes<Q8Rows> : sums_of_codes<Q8Rows>}, codes_scratch(d)};
     case RowFormat::q4_0:
-      return {{sums_of_codes<Q4Rows>}, codes_scratch(d)};
+      return {{bytes ? sums_of_bytes<Q4Rows> : sums_of_codes<Q4Rows>}, codes_scratch(d)};
     case RowFormat::q4_1:
     case RowFormat::kivi4_values:
-      return {{sums_of_codes<Q4MinimumRows>}, codes_scratch(d)};
+      return {{bytes ? sums_of_bytes<Q4MinimumRows> : sums_of_codes<Q4MinimumRows>}, codes_scratch(d)};
     case RowFormat::kivi2_values:
       return {{sums_of_codes<Kivi2Rows>}, codes_scratch(d)};
     case RowFormat::int8_token:
@@ -380,15 +414,26 @@ class PreparedQueries {
     work.q = scaled_.data();
     work.unit = units_.data();
     if (choice.form == QueryForm::shorts) round_to_codes(work);
+    if (choice.form == QueryForm::bytes) round_to_bytes(work);
     if (choice.form == QueryForm::bf16) {
       codes_ = Floats(scaled_.size());
       auto* rounded = reinterpret_cast<uint16_t*>(codes_.data());
-      work.bf16_dots->round_queries(scaled_.data(), scaled_.size(), rounded);
+      work.dots.bf16->round_queries(scaled_.data(), scaled_.size(), rounded);
       work.bf16 = rounded;
     }
   }
 
  private:
+  void round_to_bytes(PieceWork& work) {
+    codes_ = Floats(scaled_.size() / sizeof(float));
+    sums_ = Floats(scaled_.size() / 4);  // a start for every four channels
+    auto* codes = reinterpret_cast<int8_t*>(codes_.data());
+    auto* starts = reinterpret_cast<int32_t*>(sums_.data());
+    work.dots.bytes->round_queries(work.piece.keys.format, scaled_.data(), work.rows, work.d / block_channels,
+                                   codes, starts, units_.data());
+    work.bytes = {codes, starts};
+  }
+
   void round_to_codes(PieceWork& work) {
     const size_t width = halves_of(work.d) * half_channels;
     const size_t blocks = blocks_of(work.d);
@@ -459,11 +504,11 @@ void finish_scores(const PieceWork& work, const GroupQuery& query, size_t begin,
   }
 }
 
-void attend_piece_with(const Bf16Dots* bf16, const AttentionPiece& piece, const GroupQuery& query,
+void attend_piece_with(const DotProducts& dots, const AttentionPiece& piece, const GroupQuery& query,
                        const PieceOutput& output) {
-  PieceWork work(piece, query, bf16);
-  const KeyChoice keys = key_kernel(piece.keys.format, work.d, bf16);
-  const ValueChoice values = value_kernel(piece.values.format, work.d, work.rows, bf16);
+  PieceWork work(piece, query, dots);
+  const KeyChoice keys = key_kernel(piece.keys.format, work.d, dots);
+  const ValueChoice values = value_kernel(piece.values.format, work.d, work.rows, dots);
   const PreparedQueries prepared(keys, query, work);
   Floats scratch(std::max(keys.scratch, values.scratch));
   work.scratch = scratch.data();
@@ -493,12 +538,17 @@ void attend_piece_with(const Bf16Dots* bf16, const AttentionPiece& piece, const 
   }
 }
 
+/// The option is of 512-bit targets: AVX2's products keep 16 bits.
+const ByteDots* wanted_bytes(const GroupQuery& query) {
+  return query.byte_products && HWY_TARGET == HWY_AVX3 ? vnni_byte_dots() : nullptr;
+}
+
 void attend_piece_simd(const AttentionPiece& piece, const GroupQuery& query, const PieceOutput& output) {
-  attend_piece_with(nullptr, piece, query, output);
+  attend_piece_with({nullptr, wanted_bytes(query)}, piece, query, output);
 }
 
 void attend_piece_bf16(const AttentionPiece& piece, const GroupQuery& query, const PieceOutput& output) {
-  attend_piece_with(&avx512_bf16_dots(), piece, query, output);
+  attend_piece_with({&avx512_bf16_dots(), wanted_bytes(query)}, piece, query, output);
 }
 
 void softmax_row_simd(float* row, size_t count, float slope) {

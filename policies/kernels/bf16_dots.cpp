@@ -178,15 +178,18 @@ RAZORSCOPE_BF16 void scores_of(const std::byte* keys, size_t stride, size_t coun
       });
 }
 
-/// exp(x) for x <= 0, to 4e-6 of its value, which is less than what rounding to bf16 leaves.
+/// exp(x) for x <= 0: by the fraction of its power of two, a polynomial of degree 6 (Cephes, exp2f). What
+/// would be below 2^-126 becomes 0 when it is rounded to bf16.
 RAZORSCOPE_BF16_INLINE __m512 exp_nonpositive(__m512 x) {
   const __m512 power = _mm512_max_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504F)), _mm512_set1_ps(-200.0F));
   const __m512 whole = _mm512_roundscale_ps(power, 0);
   const __m512 part = _mm512_sub_ps(power, whole);
-  __m512 p = _mm512_set1_ps(9.67284e-3F);
-  p = _mm512_fmadd_ps(p, part, _mm512_set1_ps(5.55023e-2F));
-  p = _mm512_fmadd_ps(p, part, _mm512_set1_ps(2.40222e-1F));
-  p = _mm512_fmadd_ps(p, part, _mm512_set1_ps(6.93147e-1F));
+  __m512 p = _mm512_set1_ps(1.53533619e-4F);
+  p = _mm512_fmadd_ps(p, part, _mm512_set1_ps(1.33988744e-3F));
+  p = _mm512_fmadd_ps(p, part, _mm512_set1_ps(9.61843736e-3F));
+  p = _mm512_fmadd_ps(p, part, _mm512_set1_ps(5.55033247e-2F));
+  p = _mm512_fmadd_ps(p, part, _mm512_set1_ps(2.40226479e-1F));
+  p = _mm512_fmadd_ps(p, part, _mm512_set1_ps(6.93147203e-1F));
   p = _mm512_fmadd_ps(p, part, _mm512_set1_ps(1.0F));
   return _mm512_scalef_ps(p, whole);
 }
