@@ -75,10 +75,19 @@ RAZORSCOPE_VNNI_INLINE __m256 half_everywhere(const std::byte* address) {
 /// Lane i: the sum of the lanes of sums[i].
 RAZORSCOPE_VNNI_INLINE __m256 sums_of_lanes(const __m256* sums) {
   __m256 pairs[4];
-  for (int i = 0; i < 4; ++i) pairs[i] = _mm256_hadd_ps(sums[2 * i], sums[2 * i + 1]);
-  const __m256 low = _mm256_hadd_ps(pairs[0], pairs[1]);
-  const __m256 high = _mm256_hadd_ps(pairs[2], pairs[3]);
-  return _mm256_add_ps(_mm256_permute2f128_ps(low, high, 0x20), _mm256_permute2f128_ps(low, high, 0x31));
+  for (int i = 0; i < 4; ++i) {
+    pairs[i] = _mm256_add_ps(_mm256_unpacklo_ps(sums[2 * i], sums[2 * i + 1]),
+                             _mm256_unpackhi_ps(sums[2 * i], sums[2 * i + 1]));
+  }
+  __m256 fours[2];
+  for (int i = 0; i < 2; ++i) {
+    const __m256d a = _mm256_castps_pd(pairs[2 * i]);
+    const __m256d b = _mm256_castps_pd(pairs[2 * i + 1]);
+    fours[i] =
+        _mm256_add_ps(_mm256_castpd_ps(_mm256_unpacklo_pd(a, b)), _mm256_castpd_ps(_mm256_unpackhi_pd(a, b)));
+  }
+  return _mm256_add_ps(_mm256_permute2f128_ps(fours[0], fours[1], 0x20),
+                       _mm256_permute2f128_ps(fours[0], fours[1], 0x31));
 }
 
 /// f<Tile>(first row) for tiles of at most largest_tile rows.
@@ -285,7 +294,7 @@ void round_queries(RowFormat format, const float* q, size_t rows, size_t blocks,
     for (size_t i = 0; i < d; i += 4) {
       int sum = 0;
       for (size_t j = i; j < i + 4; ++j) {
-        const auto code = static_cast<int8_t>(std::lround(q[j] * factor));
+        const auto code = static_cast<int8_t>(_mm_cvtss_si32(_mm_set_ss(q[j] * factor)));
         codes[g * d + j] = code;
         sum += code;
       }
