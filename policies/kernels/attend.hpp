@@ -33,7 +33,7 @@ struct GroupQuery {
   const float* slopes = nullptr;  // [group] under ALiBi, else null
   int position = 0;               // of the query; read under ALiBi only
   // Queries and weights may be rounded to 8 bits where keys and values are codes of 8 or 4 bits and the
-  // processor multiplies bytes (AVX512-VNNI): scores differ by some 0.7 %, as do a head's outputs.
+  // processor multiplies bytes (AVX512-VNNI): scores and outputs differ by about 1 %.
   bool byte_products = false;
 };
 
