@@ -81,8 +81,8 @@ void StepTimeModel::add_product(const GemmShape& gemm, double rows, double count
   overlap(count * memory, count * compute, time);
 }
 
-/// Bytes of the rows that kernels between products read and write, in a layer. Ranks share the activation, but
-/// each computes whole norms.
+/// Bytes of the rows that kernels between products read and write, in a layer. Ranks share the activation,
+/// but each computes whole norms.
 double StepTimeModel::between_products(double tokens) const {
   const double norms = 2.0 * 4.0 * shape_.hidden;  // read the row and the residual sum, write both
   const double activation = (shape_.mlp == MlpKind::swiglu ? 3.0 : 2.0) * shape_.feed_forward / tp_;
@@ -97,7 +97,8 @@ StepTime StepTimeModel::step(const StepWork& work) const {
     for (const GemmShape& gemm : layer_gemms(shape_, tp_)) add_product(gemm, tokens, layers, time);
     constexpr double kernels = 3.0;
     const double fixed = layers * kernels * gemm_.t0_seconds;
-    const double stream = layers * between_products(tokens) / (gemm_.bandwidth_efficiency * device_.bandwidth);
+    const double stream =
+        layers * between_products(tokens) / (gemm_.bandwidth_efficiency * device_.bandwidth);
     time.between_products = fixed + stream;
     time.fixed += fixed;
     overlap(stream, 0.0, time);

@@ -25,8 +25,8 @@ struct StepTime {
   double decode_attention = 0.0;  // K and V
   double prefill_attention = 0.0;
   double all_reduce = 0.0;
-  double between_products = 0.0;   // norms and activations
-  double policy = 0.0;  // other_bytes, other_operations
+  double between_products = 0.0;  // norms and activations
+  double policy = 0.0;            // other_bytes, other_operations
 
   // The same sum as work for a simulator: what waits for neither, what waits for memory while compute works
   // beside it, and the other way round. Seconds of a device that does nothing else.
@@ -38,12 +38,15 @@ struct StepTime {
   Overlap memory_bound;   // memory >= compute
   Overlap compute_bound;  // compute > memory
 
-  double total() const { return weights + decode_attention + prefill_attention + all_reduce + between_products + policy; }
+  double total() const {
+    return weights + decode_attention + prefill_attention + all_reduce + between_products + policy;
+  }
 };
 
 /// Step times of a model on tp devices (hardware.md):
 ///   a product:         t0 + max(weight bytes / (eb · bandwidth), operations / (ef · peak))
-///   between products:  3 kernels a layer (two norms with the residual sum, the activation), each t0 + the bytes
+///   between products:  3 kernels a layer (two norms with the residual sum, the activation), each t0 + the
+///   bytes
 ///                      of the activations that it reads and writes / (eb · bandwidth)
 ///   decode attention:  t0 + a · sequences + bytes / (eff · bandwidth)      each layer
 ///   prefill attention: 4 · query heads · head size · pairs / (.45 · peak)  each layer

@@ -15,7 +15,7 @@ namespace {
 
 /// Slots of a piece at most, unless a longer one would be left with a few: what a thread works on at a time.
 /// A multiple of a kernel's block and of KIVI's groups.
-constexpr int piece_slots = 2048;
+constexpr int piece_slots = 4096;
 constexpr int piece_granule = 64;
 constexpr int kivi_group = 32;
 

@@ -32,6 +32,9 @@ struct GroupQuery {
   float scale = 1.0F;
   const float* slopes = nullptr;  // [group] under ALiBi, else null
   int position = 0;               // of the query; read under ALiBi only
+  // Queries and weights may be rounded to 8 bits where keys and values are codes of 8 or 4 bits and the
+  // processor multiplies bytes (AVX512-VNNI): scores and outputs differ by about 1 %.
+  bool byte_products = false;
 };
 
 /// score(slot) = scale·q·k - slope·(position - slot's position); a compensation slot: scale·q·k̂ + bias -

@@ -11,6 +11,7 @@
 
 #include "models/base/buffer.hpp"
 #include "policies/kernels/bf16_dots.hpp"
+#include "policies/kernels/byte_dots.hpp"
 #include "policies/kernels/kernel_table.hpp"
 #include "policies/kernels/stored_element.hpp"
 
@@ -95,19 +96,41 @@ float largest_of(const float* row, size_t count) {
   return most;
 }
 
+/// The running softmax of all query rows over the blocks of a piece. Sums stay in lanes until the end.
+struct Running {
+  explicit Running(size_t rows)
+      : largest(rows, -std::numeric_limits<float>::infinity()), totals(rows * total_lanes) {
+    std::fill_n(totals.data(), totals.size(), 0.0F);
+  }
+  float* totals_of(size_t row) { return totals.data() + row * total_lanes; }
+
+  std::vector<float> largest;
+  Floats totals;  // [rows, total_lanes]; a target with shorter vectors leaves the last lanes 0
+};
+
+constexpr size_t padded_to_runs(size_t count) { return (count + run_slots - 1) / run_slots * run_slots; }
+
+/// Products that only some processors of a target have; null: not these.
+struct DotProducts {
+  const Bf16Dots* bf16 = nullptr;
+  const ByteDots* bytes = nullptr;
+};
+
 /// One piece at work: what its key and value kernels share.
 class PieceWork {
  public:
-  PieceWork(const AttentionPiece& piece, const GroupQuery& query, const Bf16Dots* dots)
-      : bf16_dots(dots),
+  PieceWork(const AttentionPiece& piece, const GroupQuery& query, const DotProducts& products)
+      : dots(products),
         piece(piece),
         group(query.group),
         d(static_cast<size_t>(piece.head_size)),
-        rows(static_cast<size_t>(query.group)) {}
+        rows(static_cast<size_t>(query.group)),
+        running(rows) {}
 
   const std::byte* keys(size_t slot) const { return piece.keys.data + slot * piece.keys.stride; }
   const std::byte* values(size_t slot) const { return piece.values.data + slot * piece.values.stride; }
 
+  DotProducts dots;
   const AttentionPiece& piece;
   int group;
   size_t d;
@@ -115,9 +138,10 @@ class PieceWork {
   const float* q = nullptr;        // [group, d], scaled; where keys are read as floats
   ShortQueries shorts{};           // where they are read as codes
   const uint16_t* bf16 = nullptr;  // [group, d], where they go into bf16 dot products
-  const Bf16Dots* bf16_dots;
-  const float* unit = nullptr;  // [group], what a kernel's scores are multiplied by
-  float* scratch = nullptr;     // of kernels that need some: see scratch_floats
+  ByteQueries bytes{};             // where they go into products of bytes
+  const float* unit = nullptr;     // [group], what a kernel's scores are multiplied by
+  float* scratch = nullptr;        // of kernels that need some: see scratch_floats
+  Running running;
 };
 
 /// Kernels of a format over `count` (at most block_slots) slots from `begin` on, for all query rows. Rows of
@@ -126,11 +150,28 @@ struct KeyKernel {
   void (*scores)(const PieceWork&, size_t begin, size_t count, float* scores);
 };
 struct ValueKernel {
-  /// out[g] = out[g]·correction[g] + Σ weights[g][t]·v_t; weights: zeros from `count` to a multiple of
-  /// run_slots.
-  void (*add)(const PieceWork&, size_t begin, size_t count, const float* weights, const float* correction,
-              float* out);
+  /// out[g] = out[g]·correction[g] + Σ weights[g][t]·v_t, where weights[g][t] = exp(scores[g][t] - the row's
+  /// largest), which also go into the row's total. scores: -infinity from `count` to a multiple of run_slots.
+  void (*add)(PieceWork&, size_t begin, size_t count, float* scores, const float* correction, float* out);
 };
+
+/// A block's scores to weights in place; zeros from `count` on.
+HWY_INLINE void weigh(PieceWork& work, size_t count, float* scores) {
+  const FloatTag tag;
+  const size_t lanes = hn::Lanes(tag);
+  for (size_t g = 0; g < work.rows; ++g) {
+    float* row = scores + g * block_slots;
+    float* lanes_of_total = work.running.totals_of(g);
+    FloatVector totals = hn::Load(tag, lanes_of_total);
+    const FloatVector shift = hn::Set(tag, work.running.largest[g]);
+    for (size_t t = 0; t < padded_to_runs(count); t += lanes) {
+      const FloatVector weight = exp_nonpositive(tag, hn::Sub(hn::Load(tag, row + t), shift));
+      hn::Store(weight, tag, row + t);
+      totals = hn::Add(totals, weight);
+    }
+    hn::Store(totals, tag, lanes_of_total);
+  }
+}
 
 template <class Row>
 void scores_of_floats(const PieceWork& work, size_t begin, size_t count, float* scores) {
@@ -142,13 +183,17 @@ void scores_of_floats(const PieceWork& work, size_t begin, size_t count, float* 
 }
 
 template <class Row>
-void sums_of_floats(const PieceWork& work, size_t begin, size_t count, const float* weights,
-                    const float* correction, float* out) {
-  for_tiles(work.group, [&]<int Tile>(int row) {
-    const auto first = static_cast<size_t>(row);
-    add_float_values<Row, Tile>(work.values(begin), work.piece.values.stride, count, work.d,
-                                weights + first * block_slots, correction + first, out + first * work.d);
-  });
+void sums_of_floats(PieceWork& work, size_t begin, size_t count, float* scores, const float* correction,
+                    float* out) {
+  weigh(work, count, scores);
+  for (size_t t = 0; t < count; t += run_slots) {
+    for_tiles(work.group, [&]<int Tile>(int row) {
+      const auto first = static_cast<size_t>(row);
+      add_float_run<Row, Tile>(work.values(begin + t), work.piece.values.stride,
+                               std::min(run_slots, count - t), work.d, scores + first * block_slots + t,
+                               t == 0 ? correction + first : nullptr, out + first * work.d);
+    });
+  }
 }
 
 template <class Rows>
@@ -161,12 +206,13 @@ void scores_of_codes(const PieceWork& work, size_t begin, size_t count, float* s
 }
 
 template <class Rows>
-void sums_of_codes(const PieceWork& work, size_t begin, size_t count, const float* weights,
-                   const float* correction, float* out) {
+void sums_of_codes(PieceWork& work, size_t begin, size_t count, float* scores, const float* correction,
+                   float* out) {
   const size_t blocks = blocks_of(work.d);
   float* scratch = work.scratch;
   const BlockScales scales{scratch, scratch + blocks * run_slots};
   const std::vector<float> ones(work.rows, 1.0F);
+  weigh(work, count, scores);
   for (size_t t = 0; t < count; t += run_slots) {
     const std::byte* values = work.values(begin + t);
     const size_t run = std::min(run_slots, count - t);
@@ -175,7 +221,7 @@ void sums_of_codes(const PieceWork& work, size_t begin, size_t count, const floa
     for_tiles(work.group, [&]<int Tile>(int row) {
       const auto first = static_cast<size_t>(row);
       add_coded_values<Rows, Tile>(values, work.piece.values.stride, run, work.d, scales,
-                                   weights + first * block_slots + t, factors + first, out + first * work.d);
+                                   scores + first * block_slots + t, factors + first, out + first * work.d);
     });
   }
 }
@@ -212,37 +258,73 @@ void scores_of_decoded(const PieceWork& work, size_t begin, size_t count, float*
   });
 }
 
-void sums_of_decoded(const PieceWork& work, size_t begin, size_t count, const float* weights,
-                     const float* correction, float* out) {
-  decode_block(work.piece.values, begin, count, work.d, work.scratch);
-  for_tiles(work.group, [&]<int Tile>(int row) {
-    const auto first = static_cast<size_t>(row);
-    add_float_values<F32Row, Tile>(reinterpret_cast<const std::byte*>(work.scratch), work.d * sizeof(float),
-                                   count, work.d, weights + first * block_slots, correction + first,
-                                   out + first * work.d);
-  });
+void sums_of_decoded(PieceWork& work, size_t begin, size_t count, float* scores, const float* correction,
+                     float* out) {
+  weigh(work, count, scores);
+  for (size_t t = 0; t < count; t += run_slots) {
+    const size_t run = std::min(run_slots, count - t);
+    decode_block(work.piece.values, begin + t, run, work.d, work.scratch);
+    for_tiles(work.group, [&]<int Tile>(int row) {
+      const auto first = static_cast<size_t>(row);
+      add_float_run<F32Row, Tile>(reinterpret_cast<const std::byte*>(work.scratch), work.d * sizeof(float),
+                                  run, work.d, scores + first * block_slots + t,
+                                  t == 0 ? correction + first : nullptr, out + first * work.d);
+    });
+  }
 }
 
 // Floats of scratch that kernels need: a decoded block; two scales for each block of channels and token of a
 // run; a tile's queries for a group of KIVI's keys.
 size_t decoded_scratch(size_t d) { return block_slots * d; }
 size_t codes_scratch(size_t d) { return blocks_of(d) * 2 * run_slots; }
+size_t bf16_scratch(size_t d, size_t rows) { return rows * d; }
 size_t kivi_scratch(size_t d) { return d + largest_tile * d / 2; }
 
 // Only the target avx512-bf16 is given dot products of bf16.
 
 void scores_of_bf16(const PieceWork& work, size_t begin, size_t count, float* scores) {
-  work.bf16_dots->scores(work.keys(begin), work.piece.keys.stride, count, work.d, work.bf16, work.rows,
+  work.dots.bf16->scores(work.keys(begin), work.piece.keys.stride, count, work.d, work.bf16, work.rows,
                          scores);
 }
 
-void sums_of_bf16(const PieceWork& work, size_t begin, size_t count, const float* weights,
-                  const float* correction, float* out) {
-  work.bf16_dots->add(work.values(begin), work.piece.values.stride, count, work.d, weights, correction,
-                      work.rows, out);
+void sums_of_bf16(PieceWork& work, size_t begin, size_t count, float* scores, const float* correction,
+                  float* out) {
+  float* sums = work.scratch;
+  std::fill_n(sums, work.rows * work.d, 0.0F);
+  for (size_t g = 0; g < work.rows; g += bf16_rows_at_once) {
+    const Bf16Softmax softmax = {work.running.largest.data() + g, work.running.totals_of(g)};
+    work.dots.bf16->add(work.values(begin), work.piece.values.stride, count, work.d, scores + g * block_slots,
+                        softmax, std::min(bf16_rows_at_once, work.rows - g), sums + g * work.d);
+  }
+  for (size_t g = 0; g < work.rows; ++g)
+    work.dots.bf16->flush(sums + g * work.d, work.d, correction[g], out + g * work.d);
 }
 
-enum class QueryForm { floats, shorts, bf16 };
+// The option for products of bytes, where there are any.
+
+void scores_of_bytes(const PieceWork& work, size_t begin, size_t count, float* scores) {
+  const CodedBlock keys = {work.piece.keys.format, work.keys(begin), work.piece.keys.stride, count,
+                           work.d / block_channels};
+  work.dots.bytes->scores(keys, work.bytes, work.rows, scores);
+}
+
+template <class Rows>
+void sums_of_bytes(PieceWork& work, size_t begin, size_t count, float* scores, const float* correction,
+                   float* out) {
+  const size_t blocks = work.d / block_channels;
+  const BlockScales scales{work.scratch, work.scratch + blocks * run_slots};
+  const std::vector<float> ones(work.rows, 1.0F);
+  weigh(work, count, scores);
+  for (size_t t = 0; t < count; t += run_slots) {
+    const CodedBlock values = {work.piece.values.format, work.values(begin + t), work.piece.values.stride,
+                               std::min(run_slots, count - t), blocks};
+    gather_scales<Rows>(values.data, values.stride, values.count, blocks, scales);
+    work.dots.bytes->add(values, {scales.scales, scales.zeros}, scores + t, t == 0 ? correction : ones.data(),
+                         work.rows, out);
+  }
+}
+
+enum class QueryForm { floats, shorts, bf16, bytes };
 
 struct KeyChoice {
   KeyKernel kernel;
@@ -251,8 +333,9 @@ struct KeyChoice {
   float unit = 1.0F;  // of stored numbers, where the kernel leaves it to the queries
 };
 
-KeyChoice key_kernel(RowFormat format, size_t d, const Bf16Dots* bf16) {
+KeyChoice key_kernel(RowFormat format, size_t d, const DotProducts& dots) {
   const bool sixteens = d % half_channels == 0;
+  if (dots.bytes != nullptr && byte_dots_know(format, d)) return {{scores_of_bytes}, QueryForm::bytes};
   const KeyChoice decoded = {{scores_of_decoded}, QueryForm::floats, decoded_scratch(d)};
   switch (format) {
     case RowFormat::f32:
@@ -260,7 +343,7 @@ KeyChoice key_kernel(RowFormat format, size_t d, const Bf16Dots* bf16) {
     case RowFormat::f16:
       return {{scores_of_floats<F16Row>}};
     case RowFormat::bf16:
-      if (bf16 != nullptr && bf16_dots_know(d)) return {{scores_of_bf16}, QueryForm::bf16};
+      if (dots.bf16 != nullptr && bf16_dots_know(d)) return {{scores_of_bf16}, QueryForm::bf16};
       return {{scores_of_floats<Bf16Row>}};
     case RowFormat::fp8_e4m3:
       return {{scores_of_floats<Fp8Row>}, QueryForm::floats, 0, Fp8Row::unit};
@@ -289,24 +372,25 @@ struct ValueChoice {
   float unit = 1.0F;
 };
 
-ValueChoice value_kernel(RowFormat format, size_t d, const Bf16Dots* bf16) {
+ValueChoice value_kernel(RowFormat format, size_t d, size_t rows, const DotProducts& dots) {
+  const bool bytes = dots.bytes != nullptr && byte_dots_know(format, d);
   switch (format) {
     case RowFormat::f32:
       return {{sums_of_floats<F32Row>}};
     case RowFormat::f16:
       return {{sums_of_floats<F16Row>}};
     case RowFormat::bf16:
-      if (bf16 != nullptr && bf16_dots_know(d)) return {{sums_of_bf16}};
+      if (dots.bf16 != nullptr && bf16_dots_know(d)) return {{sums_of_bf16}, bf16_scratch(d, rows)};
       return {{sums_of_floats<Bf16Row>}};
     case RowFormat::fp8_e4m3:
       return {{sums_of_floats<Fp8Row>}, 0, Fp8Row::unit};
     case RowFormat::q8_0:
-      return {{sums_of_codes<Q8Rows>}, codes_scratch(d)};
+      return {{bytes ? sums_of_bytes<Q8Rows> : sums_of_codes<Q8Rows>}, codes_scratch(d)};
     case RowFormat::q4_0:
-      return {{sums_of_codes<Q4Rows>}, codes_scratch(d)};
+      return {{bytes ? sums_of_bytes<Q4Rows> : sums_of_codes<Q4Rows>}, codes_scratch(d)};
     case RowFormat::q4_1:
     case RowFormat::kivi4_values:
-      return {{sums_of_codes<Q4MinimumRows>}, codes_scratch(d)};
+      return {{bytes ? sums_of_bytes<Q4MinimumRows> : sums_of_codes<Q4MinimumRows>}, codes_scratch(d)};
     case RowFormat::kivi2_values:
       return {{sums_of_codes<Kivi2Rows>}, codes_scratch(d)};
     case RowFormat::int8_token:
@@ -330,15 +414,26 @@ class PreparedQueries {
     work.q = scaled_.data();
     work.unit = units_.data();
     if (choice.form == QueryForm::shorts) round_to_codes(work);
+    if (choice.form == QueryForm::bytes) round_to_bytes(work);
     if (choice.form == QueryForm::bf16) {
       codes_ = Floats(scaled_.size());
       auto* rounded = reinterpret_cast<uint16_t*>(codes_.data());
-      work.bf16_dots->round_queries(scaled_.data(), scaled_.size(), rounded);
+      work.dots.bf16->round_queries(scaled_.data(), scaled_.size(), rounded);
       work.bf16 = rounded;
     }
   }
 
  private:
+  void round_to_bytes(PieceWork& work) {
+    codes_ = Floats(scaled_.size() / sizeof(float));
+    sums_ = Floats(scaled_.size() / 4);  // a start for every four channels
+    auto* codes = reinterpret_cast<int8_t*>(codes_.data());
+    auto* starts = reinterpret_cast<int32_t*>(sums_.data());
+    work.dots.bytes->round_queries(work.piece.keys.format, scaled_.data(), work.rows, work.d / block_channels,
+                                   codes, starts, units_.data());
+    work.bytes = {codes, starts};
+  }
+
   void round_to_codes(PieceWork& work) {
     const size_t width = halves_of(work.d) * half_channels;
     const size_t blocks = blocks_of(work.d);
@@ -367,31 +462,20 @@ class PreparedQueries {
   Floats sums_;
 };
 
-/// The running softmax of one query row over the blocks of a piece. The sum stays in lanes until the end.
-struct Running {
-  alignas(64) std::array<float, HWY_MAX_BYTES / sizeof(float)> totals{};
-  float largest = -std::numeric_limits<float>::infinity();
-};
-
-/// A block's scores to weights, zeros from `count` on; returns what the row's sums so far are multiplied by.
-HWY_INLINE float absorb(float* row, size_t count, Running& running) {
+/// Takes a block's scores into a row's largest, and pads them; returns what the row's sums so far are
+/// multiplied by.
+HWY_INLINE float absorb(float* row, size_t count, size_t g, Running& running) {
   const FloatTag tag;
   const size_t lanes = hn::Lanes(tag);
-  const size_t padded = (count + run_slots - 1) / run_slots * run_slots;
+  const size_t padded = padded_to_runs(count);
   std::fill(row + count, row + padded, -std::numeric_limits<float>::infinity());
   FloatVector largest = hn::Load(tag, row);
   for (size_t t = lanes; t < padded; t += lanes) largest = hn::Max(largest, hn::Load(tag, row + t));
-  const float before = running.largest;
-  running.largest = std::max(before, hn::GetLane(hn::MaxOfLanes(tag, largest)));
-  const float correction = std::exp(before - running.largest);
-  FloatVector totals = hn::Mul(hn::Load(tag, running.totals.data()), hn::Set(tag, correction));
-  const FloatVector shift = hn::Set(tag, running.largest);
-  for (size_t t = 0; t < padded; t += lanes) {
-    const FloatVector weight = exp_nonpositive(tag, hn::Sub(hn::Load(tag, row + t), shift));
-    hn::Store(weight, tag, row + t);
-    totals = hn::Add(totals, weight);
-  }
-  hn::Store(totals, tag, running.totals.data());
+  const float before = running.largest[g];
+  running.largest[g] = std::max(before, hn::GetLane(hn::MaxOfLanes(tag, largest)));
+  const float correction = std::exp(before - running.largest[g]);
+  float* totals = running.totals_of(g);
+  hn::Store(hn::Mul(hn::Load(tag, totals), hn::Set(tag, correction)), tag, totals);
   return correction;
 }
 
@@ -420,17 +504,16 @@ void finish_scores(const PieceWork& work, const GroupQuery& query, size_t begin,
   }
 }
 
-void attend_piece_with(const Bf16Dots* bf16, const AttentionPiece& piece, const GroupQuery& query,
+void attend_piece_with(const DotProducts& dots, const AttentionPiece& piece, const GroupQuery& query,
                        const PieceOutput& output) {
-  PieceWork work(piece, query, bf16);
-  const KeyChoice keys = key_kernel(piece.keys.format, work.d, bf16);
-  const ValueChoice values = value_kernel(piece.values.format, work.d, bf16);
+  PieceWork work(piece, query, dots);
+  const KeyChoice keys = key_kernel(piece.keys.format, work.d, dots);
+  const ValueChoice values = value_kernel(piece.values.format, work.d, work.rows, dots);
   const PreparedQueries prepared(keys, query, work);
   Floats scratch(std::max(keys.scratch, values.scratch));
   work.scratch = scratch.data();
   Floats scores(work.rows * block_slots);
   Floats corrections(work.rows);
-  std::vector<Running> running(work.rows);
   std::fill_n(output.out, work.rows * work.d, 0.0F);
   const auto slots = static_cast<size_t>(piece.slots);
   for (size_t begin = 0; begin < slots; begin += block_slots) {
@@ -440,7 +523,7 @@ void attend_piece_with(const Bf16Dots* bf16, const AttentionPiece& piece, const 
     for (size_t g = 0; g < work.rows; ++g) {
       float* row = scores.data() + g * block_slots;
       if (output.scores != nullptr) std::copy_n(row, count, output.scores + g * output.score_stride + begin);
-      corrections[g] = absorb(row, count, running[g]);
+      corrections[g] = absorb(row, count, g, work.running);
     }
     values.kernel.add(work, begin, count, scores.data(), corrections.data(), output.out);
   }
@@ -449,17 +532,23 @@ void attend_piece_with(const Bf16Dots* bf16, const AttentionPiece& piece, const 
     for (size_t i = 0; i < work.rows * work.d; ++i) output.out[i] *= unit;
   }
   for (size_t g = 0; g < work.rows; ++g) {
-    output.largest[g] = running[g].largest;
-    output.total[g] = hn::GetLane(hn::SumOfLanes(FloatTag(), hn::Load(FloatTag(), running[g].totals.data())));
+    output.largest[g] = work.running.largest[g];
+    output.total[g] =
+        hn::GetLane(hn::SumOfLanes(FloatTag(), hn::Load(FloatTag(), work.running.totals_of(g))));
   }
 }
 
+/// The option is of 512-bit targets: AVX2's products keep 16 bits.
+const ByteDots* wanted_bytes(const GroupQuery& query) {
+  return query.byte_products && HWY_TARGET == HWY_AVX3 ? vnni_byte_dots() : nullptr;
+}
+
 void attend_piece_simd(const AttentionPiece& piece, const GroupQuery& query, const PieceOutput& output) {
-  attend_piece_with(nullptr, piece, query, output);
+  attend_piece_with({nullptr, wanted_bytes(query)}, piece, query, output);
 }
 
 void attend_piece_bf16(const AttentionPiece& piece, const GroupQuery& query, const PieceOutput& output) {
-  attend_piece_with(&avx512_bf16_dots(), piece, query, output);
+  attend_piece_with({&avx512_bf16_dots(), wanted_bytes(query)}, piece, query, output);
 }
 
 void softmax_row_simd(float* row, size_t count, float slope) {

@@ -10,12 +10,16 @@
 #endif
 
 #define RAZORSCOPE_BF16 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")))
-#define RAZORSCOPE_BF16_INLINE RAZORSCOPE_BF16 __attribute__((always_inline)) inline
+// Loops over a few rows are inlined into those over a block: measured, calls cost a tenth of the time.
+#define RAZORSCOPE_BF16_LAMBDA RAZORSCOPE_BF16 __attribute__((always_inline))
+#define RAZORSCOPE_BF16_INLINE RAZORSCOPE_BF16_LAMBDA inline
 
 namespace razorscope {
 namespace {
 
-// Rows whose values are gone over by each tile in turn: few enough to stay in the first-level cache.
+// Rows whose values are gone over by each tile in turn, and whose weights are made just before. Measured:
+// while they are, and while a second tile goes over rows again, the processor's prefetching runs on for about
+// as long as this takes; longer pauses between loads of new lines leave memory idle.
 constexpr size_t run_slots = 16;
 constexpr size_t registers = 16;  // of queries, or of sums
 
@@ -56,6 +60,27 @@ RAZORSCOPE_BF16_INLINE __m256 sums_of_lanes(const __m256* sums) {
                        _mm256_permute2f128_ps(fours[0], fours[1], 0x31));
 }
 
+/// Scores of a token and of the one behind it, whose row may be the same.
+template <size_t Tile, size_t Chunks>
+RAZORSCOPE_BF16_INLINE __m256 scores_of_two(const std::byte* const* rows, const __m512bh* queries) {
+  __m512 sums[2 * Tile];
+  for (__m512& sum : sums) sum = _mm512_setzero_ps();
+  for (size_t j = 0; j < 2; ++j) {
+    for (size_t c = 0; c < Chunks; ++c) {
+      const __m512bh k = cast<__m512bh>(_mm512_loadu_si512(rows[j] + 64 * c));
+      for (size_t g = 0; g < Tile; ++g)
+        sums[2 * g + j] = _mm512_dpbf16_ps(sums[2 * g + j], k, queries[g * Chunks + c]);
+    }
+  }
+  __m256 halves[8];
+  for (size_t i = 0; i < 8; ++i) {
+    halves[i] = i < 2 * Tile
+                    ? _mm256_add_ps(_mm512_castps512_ps256(sums[i]), _mm512_extractf32x8_ps(sums[i], 1))
+                    : _mm256_setzero_ps();
+  }
+  return sums_of_lanes(halves);
+}
+
 /// Two tokens at a time, with a tile's queries in registers.
 template <size_t Tile, size_t Chunks>
 RAZORSCOPE_BF16_INLINE void tile_scores(const std::byte* keys, size_t stride, size_t count, const uint16_t* q,
@@ -67,42 +92,32 @@ RAZORSCOPE_BF16_INLINE void tile_scores(const std::byte* keys, size_t stride, si
     asm("" : "+v"(query));  // else compilers fold its load into every product
     queries[i] = cast<__m512bh>(query);
   }
-  for (size_t t = 0; t < count; t += 2) {
-    const std::byte* first = keys + t * stride;
-    const std::byte* rows[2] = {first, t + 1 < count ? first + stride : first};
-    __m512 sums[2 * Tile];
-    for (__m512& sum : sums) sum = _mm512_setzero_ps();
-    for (size_t j = 0; j < 2; ++j) {
-      for (size_t c = 0; c < Chunks; ++c) {
-        const __m512bh k = cast<__m512bh>(_mm512_loadu_si512(rows[j] + 64 * c));
-        for (size_t g = 0; g < Tile; ++g)
-          sums[2 * g + j] = _mm512_dpbf16_ps(sums[2 * g + j], k, queries[g * Chunks + c]);
-      }
-    }
-    __m256 halves[8];
-    for (size_t i = 0; i < 8; ++i) {
-      halves[i] = i < 2 * Tile
-                      ? _mm256_add_ps(_mm512_castps512_ps256(sums[i]), _mm512_extractf32x8_ps(sums[i], 1))
-                      : _mm256_setzero_ps();
-    }
-    alignas(32) float dots[8];
-    _mm256_store_ps(dots, sums_of_lanes(halves));
+  alignas(32) float dots[8];
+  size_t t = 0;
+  for (; t + 2 <= count; t += 2) {
+    const std::byte* rows[2] = {keys + t * stride, keys + (t + 1) * stride};
+    _mm256_store_ps(dots, scores_of_two<Tile, Chunks>(rows, queries));
     for (size_t g = 0; g < Tile; ++g)
-      std::memcpy(scores + g * block_slots + t, dots + 2 * g, (t + 1 < count ? 2 : 1) * sizeof(float));
+      std::memcpy(scores + g * block_slots + t, dots + 2 * g, 2 * sizeof(float));
+  }
+  if (t < count) {
+    const std::byte* rows[2] = {keys + t * stride, keys + t * stride};
+    _mm256_store_ps(dots, scores_of_two<Tile, Chunks>(rows, queries));
+    for (size_t g = 0; g < Tile; ++g) scores[g * block_slots + t] = dots[2 * g];
   }
 }
 
-/// Adds a run of rows to a tile's sums. Two tokens' channels are interleaved, since a dot product adds pairs;
-/// so the sums of 32 channels are two registers that hold, in each 128 bits, channels 0..3 and 4..7 of eight.
-/// sums: [Tile, Chunks, 2, 16].
-template <size_t Tile, size_t Chunks>
+/// Adds a run of rows, a whole one or the first `count` of it, to a tile's sums. Two tokens' channels are
+/// interleaved, since a dot product adds pairs; so the sums of 32 channels are two registers that hold, in
+/// each 128 bits, channels 0..3 and 4..7 of eight. sums: [Tile, Chunks, 2, 16].
+template <size_t Tile, size_t Chunks, bool Whole>
 RAZORSCOPE_BF16_INLINE void add_run(const std::byte* values, size_t stride, size_t count,
                                     const uint32_t* weight_pairs, float* interleaved) {
   __m512 sums[Tile * Chunks * 2];
   for (size_t i = 0; i < Tile * Chunks * 2; ++i) sums[i] = _mm512_load_ps(interleaved + 16 * i);
-  for (size_t t = 0; t < count; t += 2) {
+  for (size_t t = 0; t < (Whole ? run_slots : count); t += 2) {
     const std::byte* first = values + t * stride;
-    const std::byte* second = t + 1 < count ? first + stride : first;  // its weight is 0
+    const std::byte* second = Whole || t + 1 < count ? first + stride : first;  // its weight is 0
     __m512bh pairs[2 * Chunks];
     for (size_t c = 0; c < Chunks; ++c) {
       const __m512i a = _mm512_loadu_si512(first + 64 * c);
@@ -112,7 +127,7 @@ RAZORSCOPE_BF16_INLINE void add_run(const std::byte* values, size_t stride, size
     }
     for (size_t g = 0; g < Tile; ++g) {
       const __m512bh weight =
-          cast<__m512bh>(_mm512_set1_epi32(static_cast<int>(weight_pairs[g * (block_slots / 2) + t / 2])));
+          cast<__m512bh>(_mm512_set1_epi32(static_cast<int>(weight_pairs[g * (run_slots / 2) + t / 2])));
       for (size_t p = 0; p < 2 * Chunks; ++p) {
         __m512& sum = sums[g * 2 * Chunks + p];
         sum = _mm512_dpbf16_ps(sum, pairs[p], weight);
@@ -123,12 +138,11 @@ RAZORSCOPE_BF16_INLINE void add_run(const std::byte* values, size_t stride, size
 }
 
 /// out = out·correction + the sums of one query row, in the order of channels.
-template <size_t Chunks>
-RAZORSCOPE_BF16 void add_sums(const float* interleaved, float correction, float* out) {
+RAZORSCOPE_BF16 void flush(const float* interleaved, size_t d, float correction, float* out) {
   const __m512i lower = _mm512_setr_epi32(0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23);
   const __m512i upper = _mm512_setr_epi32(8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31);
   const __m512 factor = _mm512_set1_ps(correction);
-  for (size_t c = 0; c < Chunks; ++c, interleaved += 32, out += 32) {
+  for (size_t i = 0; i < d; i += 32, interleaved += 32, out += 32) {
     const __m512 even = _mm512_load_ps(interleaved);
     const __m512 odd = _mm512_load_ps(interleaved + 16);
     _mm512_storeu_ps(out,
@@ -138,21 +152,9 @@ RAZORSCOPE_BF16 void add_sums(const float* interleaved, float correction, float*
   }
 }
 
-template <size_t Tile, size_t Chunks>
-RAZORSCOPE_BF16 void scores_of_tile(const std::byte* keys, size_t stride, size_t count, const uint16_t* q,
-                                    float* scores) {
-  tile_scores<Tile, Chunks>(keys, stride, count, q, scores);
-}
-
-template <size_t Tile, size_t Chunks>
-RAZORSCOPE_BF16 void add_tile(const std::byte* values, size_t stride, size_t count,
-                              const uint32_t* weight_pairs, float* interleaved) {
-  add_run<Tile, Chunks>(values, stride, count, weight_pairs, interleaved);
-}
-
 /// f(Tile) for tiles of at most `most` of `rows` rows: f<Tile>(first row).
 template <size_t Most, class Kernel>
-void for_tiles(size_t rows, const Kernel& kernel) {
+RAZORSCOPE_BF16_INLINE void for_tiles(size_t rows, const Kernel& kernel) {
   size_t row = 0;
   for (; row + Most <= rows; row += Most) kernel.template operator()<Most>(row);
   if constexpr (Most > 3) {
@@ -167,45 +169,64 @@ void for_tiles(size_t rows, const Kernel& kernel) {
 }
 
 template <size_t Chunks>
-void scores_of(const std::byte* keys, size_t stride, size_t count, const uint16_t* q, size_t rows,
-               float* scores) {
+RAZORSCOPE_BF16 void scores_of(const std::byte* keys, size_t stride, size_t count, const uint16_t* q,
+                               size_t rows, float* scores) {
   constexpr size_t d = Chunks * 32;
-  for_tiles<std::min<size_t>(4, registers / Chunks)>(rows, [&]<size_t Tile>(size_t row) {
-    scores_of_tile<Tile, Chunks>(keys, stride, count, q + row * d, scores + row * block_slots);
-  });
+  for_tiles<std::min<size_t>(4, registers / Chunks)>(
+      rows, [&]<size_t Tile>(size_t row) RAZORSCOPE_BF16_LAMBDA {
+        tile_scores<Tile, Chunks>(keys, stride, count, q + row * d, scores + row * block_slots);
+      });
 }
 
-RAZORSCOPE_BF16 void round_weights(const float* weights, size_t count, uint32_t* pairs) {
-  for (size_t t = 0; t < count; t += 16) {
-    const __m256i rounded = cast<__m256i>(_mm512_cvtneps_pbh(_mm512_loadu_ps(weights + t)));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(pairs + t / 2), rounded);
+/// exp(x) for x <= 0: by the fraction of its power of two, a polynomial of degree 6 (Cephes, exp2f). What
+/// would be below 2^-126 becomes 0 when it is rounded to bf16.
+RAZORSCOPE_BF16_INLINE __m512 exp_nonpositive(__m512 x) {
+  const __m512 power = _mm512_max_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504F)), _mm512_set1_ps(-200.0F));
+  const __m512 whole = _mm512_roundscale_ps(power, 0);
+  const __m512 part = _mm512_sub_ps(power, whole);
+  __m512 p = _mm512_set1_ps(1.53533619e-4F);
+  p = _mm512_fmadd_ps(p, part, _mm512_set1_ps(1.33988744e-3F));
+  p = _mm512_fmadd_ps(p, part, _mm512_set1_ps(9.61843736e-3F));
+  p = _mm512_fmadd_ps(p, part, _mm512_set1_ps(5.55033247e-2F));
+  p = _mm512_fmadd_ps(p, part, _mm512_set1_ps(2.40226479e-1F));
+  p = _mm512_fmadd_ps(p, part, _mm512_set1_ps(6.93147203e-1F));
+  p = _mm512_fmadd_ps(p, part, _mm512_set1_ps(1.0F));
+  return _mm512_scalef_ps(p, whole);
+}
+
+/// Of one run: weights in pairs of bf16, as dot products take them.
+RAZORSCOPE_BF16_INLINE void weigh_run(const float* scores, Bf16Softmax softmax, size_t rows,
+                                      uint32_t* pairs) {
+  for (size_t g = 0; g < rows; ++g, scores += block_slots, pairs += run_slots / 2) {
+    const __m512 shift = _mm512_set1_ps(softmax.largest[g]);
+    const __m512 weight = exp_nonpositive(_mm512_sub_ps(_mm512_loadu_ps(scores), shift));
+    float* totals = softmax.totals + total_lanes * g;
+    _mm512_storeu_ps(totals, _mm512_add_ps(_mm512_loadu_ps(totals), weight));
+    _mm256_store_si256(reinterpret_cast<__m256i*>(pairs), cast<__m256i>(_mm512_cvtneps_pbh(weight)));
   }
 }
 
 template <size_t Chunks>
-void add_values(const std::byte* values, size_t stride, size_t count, const float* weights,
-                const float* correction, size_t rows, float* out) {
+RAZORSCOPE_BF16 void add_values(const std::byte* values, size_t stride, size_t count, const float* scores,
+                                Bf16Softmax softmax, size_t rows, float* sums) {
   constexpr size_t d = Chunks * 32;
   constexpr size_t most = std::clamp<size_t>(registers / (2 * Chunks), 1, 4);
-  constexpr size_t group = 16;  // rows whose rounded weights are kept at a time
-  for (size_t begin = 0; begin < rows; begin += group) {
-    const size_t end = std::min(begin + group, rows);
-    alignas(64) uint32_t pairs[group * block_slots / 2];
-    for (size_t g = begin; g < end; ++g)
-      round_weights(weights + g * block_slots, count, pairs + (g - begin) * block_slots / 2);
-    alignas(64) float sums[group * d] = {};
-    for (size_t t = 0; t < count; t += run_slots) {
-      for_tiles<most>(end - begin, [&]<size_t Tile>(size_t row) {
-        add_tile<Tile, Chunks>(values + t * stride, stride, std::min(run_slots, count - t),
-                               pairs + row * block_slots / 2 + t / 2, sums + row * d);
-      });
-    }
-    for (size_t g = begin; g < end; ++g) add_sums<Chunks>(sums + (g - begin) * d, correction[g], out + g * d);
+  for (size_t t = 0; t < count; t += run_slots, values += run_slots * stride) {
+    alignas(64) uint32_t pairs[bf16_rows_at_once * run_slots / 2];
+    weigh_run(scores + t, softmax, rows, pairs);
+    for_tiles<most>(rows, [&]<size_t Tile>(size_t row) RAZORSCOPE_BF16_LAMBDA {
+      const uint32_t* weights = pairs + row * run_slots / 2;
+      if (t + run_slots <= count) {
+        add_run<Tile, Chunks, true>(values, stride, run_slots, weights, sums + row * d);
+      } else {
+        add_run<Tile, Chunks, false>(values, stride, count - t, weights, sums + row * d);
+      }
+    });
   }
 }
 
-void scores(const std::byte* keys, size_t stride, size_t count, size_t d, const uint16_t* q, size_t rows,
-            float* out) {
+void scores_by_size(const std::byte* keys, size_t stride, size_t count, size_t d, const uint16_t* q,
+                    size_t rows, float* out) {
   switch (d) {
     case 64:
       return scores_of<2>(keys, stride, count, q, rows, out);
@@ -218,17 +239,17 @@ void scores(const std::byte* keys, size_t stride, size_t count, size_t d, const 
   }
 }
 
-void add(const std::byte* values, size_t stride, size_t count, size_t d, const float* weights,
-         const float* correction, size_t rows, float* out) {
+void add_by_size(const std::byte* values, size_t stride, size_t count, size_t d, const float* scores,
+                 Bf16Softmax softmax, size_t rows, float* sums) {
   switch (d) {
     case 64:
-      return add_values<2>(values, stride, count, weights, correction, rows, out);
+      return add_values<2>(values, stride, count, scores, softmax, rows, sums);
     case 96:
-      return add_values<3>(values, stride, count, weights, correction, rows, out);
+      return add_values<3>(values, stride, count, scores, softmax, rows, sums);
     case 128:
-      return add_values<4>(values, stride, count, weights, correction, rows, out);
+      return add_values<4>(values, stride, count, scores, softmax, rows, sums);
     default:
-      return add_values<8>(values, stride, count, weights, correction, rows, out);
+      return add_values<8>(values, stride, count, scores, softmax, rows, sums);
   }
 }
 
@@ -239,7 +260,7 @@ bool bf16_dots_know(size_t d) { return d == 64 || d == 96 || d == 128 || d == 25
 bool has_avx512_bf16() { return __builtin_cpu_supports("avx512bf16") != 0; }
 
 const Bf16Dots& avx512_bf16_dots() {
-  static const Bf16Dots dots = {round_queries, scores, add};
+  static const Bf16Dots dots = {round_queries, scores_by_size, add_by_size, flush};
   return dots;
 }
 

@@ -163,15 +163,6 @@ HWY_INLINE void add_float_run(const std::byte* values, size_t stride, size_t cou
   }
 }
 
-template <class Row, int Tile>
-HWY_INLINE void add_float_values(const std::byte* values, size_t stride, size_t count, size_t d,
-                                 const float* weights, const float* correction, float* out) {
-  for (size_t t = 0; t < count; t += run_slots) {
-    add_float_run<Row, Tile>(values + t * stride, stride, std::min(run_slots, count - t), d, weights + t,
-                             t == 0 ? correction : nullptr, out);
-  }
-}
-
 }  // namespace HWY_NAMESPACE
 }  // namespace razorscope
 HWY_AFTER_NAMESPACE();

@@ -50,8 +50,8 @@ void Scheduler::add(std::unique_ptr<Sequence> sequence) {
   waiting_.push_back(std::move(sequence));
 }
 
-/// Frees bytes that nobody uses, if there are as many: remnants first, of the oldest its end first, since what
-/// follows a missing block is useless.
+/// Frees bytes that nobody uses, if there are as many: remnants first, of the oldest its end first, since
+/// what follows a missing block is useless.
 bool Scheduler::evict(size_t bytes) {
   if (remnant_bytes_ + (prefixes_ ? prefixes_->unpinned_bytes() : 0) < bytes) return false;
   while (bytes > 0 && !remnants_.empty()) {
@@ -172,7 +172,8 @@ bool Scheduler::schedule_running(Sequence& sequence) {
   return true;
 }
 
-/// Finds what is known of the prompt's beginning. The last token is always computed: its logits give the next.
+/// Finds what is known of the prompt's beginning. The last token is always computed: its logits give the
+/// next.
 void Scheduler::pin_prefix(Sequence& sequence) {
   if (!prefixes_ || sequence.hashes.empty()) return;
   const auto usable = static_cast<size_t>((sequence.prompt - 1) / limits_.hash_block_tokens);
@@ -228,7 +229,8 @@ void Scheduler::finish_prompt(Sequence& sequence) {
   sequence.grows_at = sequence.footprint->next_growth(sequence.computed);
 }
 
-/// Makes the blocks of a prompt known to those that begin alike. Their bytes are the prefix cache's from now on.
+/// Makes the blocks of a prompt known to those that begin alike. Their bytes are the prefix cache's from now
+/// on.
 void Scheduler::publish_prompt(Sequence& sequence) {
   if (!prefixes_ || sequence.hashes.empty()) return;
   const int whole = std::min<int>(static_cast<int>(sequence.hashes.size()),

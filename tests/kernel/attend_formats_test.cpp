@@ -73,10 +73,10 @@ TEST_F(AttendFormatsTest, EveryPairOfFormats) {
   }
 }
 
-// Beyond a kernel's block of 1024 slots, and beyond a piece of 2048.
+// Beyond a kernel's block of 1024 slots, and into two pieces and more.
 TEST_F(AttendFormatsTest, LongHeads) {
   uint32_t turn = 2000;
-  for (const int slots : {1025, 2100, 5000}) {
+  for (const int slots : {1025, 2100, 10500}) {
     for_every_format([&](RowFormat keys, RowFormat values) {
       CaseSpec spec;
       spec.head_size = by_turns(std::array{64, 31, 96, 80, 64, 128}, turn);

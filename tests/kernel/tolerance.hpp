@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "policies/kernels/bf16_dots.hpp"
+#include "policies/kernels/byte_dots.hpp"
 #include "tests/kernel/head_case.hpp"
 #include "tests/kernel/reference_attention.hpp"
 
@@ -47,13 +48,26 @@ inline Tolerance tolerance_of(RowFormat format, bool bf16_products) {
   return {};
 }
 
+/// The same where queries and weights are rounded to 8 bits: a query to 1/127 of its largest element, a
+/// weight times its scale to 1/127 of the largest such product among 64 tokens. The worst of a single slot's
+/// score, or of an output that a few slots make, is ten times what is usual.
+constexpr Tolerance byte_tolerance = {1.2e-3, 1.2e-3};
+
+/// What a target's results may differ by, given the products that it has and those that were asked for.
+inline Tolerance tolerance_of(const CaseSpec& spec, RowFormat format, Target target, bool byte_products) {
+  const auto d = static_cast<size_t>(spec.head_size);
+  const bool vnni =
+      (target == Target::avx512 || target == Target::avx512_bf16) && vnni_byte_dots() != nullptr;
+  if (byte_products && vnni && byte_dots_know(format, d)) return byte_tolerance;
+  return tolerance_of(format, target == Target::avx512_bf16 && bf16_dots_know(d));
+}
+
 /// A target's results against the reference.
 inline void expect_close(const CaseSpec& spec, Target target, const HeadView& head,
-                         const ReferenceAttention& expected, const GroupOutput& output) {
-  const bool bf16_products =
-      target == Target::avx512_bf16 && bf16_dots_know(static_cast<size_t>(spec.head_size));
-  const Tolerance keys = tolerance_of(spec.keys, bf16_products);
-  const Tolerance values = tolerance_of(spec.values, bf16_products);
+                         const ReferenceAttention& expected, const GroupOutput& output,
+                         bool byte_products = false) {
+  const Tolerance keys = tolerance_of(spec, spec.keys, target, byte_products);
+  const Tolerance values = tolerance_of(spec, spec.values, target, byte_products);
   const auto d = static_cast<size_t>(spec.head_size);
   const auto entries = static_cast<size_t>(head.entries());
   // Under ALiBi, scores are rounded with their shift by the position, and a compensation slot's bias and
@@ -89,9 +103,14 @@ inline void expect_like_reference(const CaseSpec& spec, uint32_t seed) {
   const ReferenceAttention expected(ours.view(), ours.query());
   for (const KernelTable* table : available_tables()) {
     SCOPED_TRACE(target_name(table->target));
-    ours.clear();
-    attend_group(*table, ours.view(), ours.query(), ours.output());
-    expect_close(spec, table->target, ours.view(), expected, ours.output());
+    for (const bool byte_products : {false, true}) {
+      SCOPED_TRACE(byte_products ? "products of bytes" : "as codes are");
+      GroupQuery query = ours.query();
+      query.byte_products = byte_products;
+      ours.clear();
+      attend_group(*table, ours.view(), query, ours.output());
+      expect_close(spec, table->target, ours.view(), expected, ours.output(), byte_products);
+    }
   }
   EXPECT_TRUE(memory.canaries_live());
 }
