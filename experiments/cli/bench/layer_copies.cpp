@@ -109,6 +109,7 @@ std::vector<AttentionJob> LayerCopies::copy_layer(const RowStore& keys, const Ro
     const size_t first = static_cast<size_t>(h * size_.group) * static_cast<size_t>(size_.head_size);
     job.query.group = size_.group;
     job.query.q = queries_.data() + first;
+    job.query.byte_products = size_.byte_products;
     job.query.scale = 1.0F / std::sqrt(static_cast<float>(size_.head_size));
     job.output.out = out_.data() + first;
   }

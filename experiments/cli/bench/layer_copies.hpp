@@ -20,6 +20,7 @@ struct LayerSize {
   int group = 4;      // query heads that share a KV head
   int head_size = 128;
   bool razor = false;  // 15 % of the heads whole, a fifth of the slots in the others
+  bool byte_products = false;  // see GroupQuery
 };
 
 /// Copies of a layer's cache, which decode steps read in turn.
