@@ -45,6 +45,9 @@ struct Device {
   std::string memory_kind;         // HBM3, GDDR6X, ...
   double bandwidth = 0.0;          // of its memory
   double bf16_peak = 0.0;
+  /// What the arithmetic could do where the maker halves it for sums in f32 (GeForce): a borrowed compute
+  /// efficiency, which power and clock allow, is a share of this, up to the whole bf16_peak.
+  std::optional<double> bf16_uncapped_peak;
   std::optional<double> fp8_peak;
   std::optional<double> int8_peak;
   double link_bandwidth = 0.0;  // to its neighbours, one direction; 0 where it stands alone

@@ -110,6 +110,9 @@ Entry read_entry(TomlTable table, size_t number) {
   device.memory_kind = table.text("memory_kind", Presence::required).value_or("");
   device.bandwidth = table.number("bandwidth_bytes_per_s", bandwidth_range, Presence::required).value_or(1.0);
   device.bf16_peak = table.number("bf16_flops", peak_range, Presence::required).value_or(1.0);
+  device.bf16_uncapped_peak = table.number("bf16_uncapped_flops", peak_range, Presence::optional);
+  if (device.bf16_uncapped_peak && *device.bf16_uncapped_peak < device.bf16_peak)
+    table.fault("bf16_uncapped_flops", "is below bf16_flops, which is what a cap leaves of it");
   device.fp8_peak = table.number("fp8_flops", peak_range, Presence::optional);
   device.int8_peak = table.number("int8_ops", peak_range, Presence::optional);
   device.link_bandwidth = table.number("link_bytes_per_s", link_range, Presence::optional).value_or(0.0);
@@ -253,6 +256,10 @@ DeviceFile read_device_file(const std::filesystem::path& path, const std::vector
       if (lender != nullptr) {
         borrow(device.attention, lender->attention, device);
         borrow(device.gemm, lender->gemm, device);
+        if (device.bf16_uncapped_peak) {
+          double& efficiency = device.gemm.at("bf16").compute_efficiency;
+          efficiency = std::min(1.0, efficiency * *device.bf16_uncapped_peak / device.bf16_peak);
+        }
       }
       assume_missing_constants(device);
     }

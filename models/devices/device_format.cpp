@@ -44,6 +44,7 @@ std::string format_device(const Device& device) {
   add("memory_kind", quoted(device.memory_kind));
   add_figure("bandwidth_bytes_per_s", device.bandwidth);
   add_figure("bf16_flops", device.bf16_peak);
+  if (device.bf16_uncapped_peak) add_figure("bf16_uncapped_flops", *device.bf16_uncapped_peak);
   if (device.fp8_peak) add_figure("fp8_flops", *device.fp8_peak);
   if (device.int8_peak) add_figure("int8_ops", *device.int8_peak);
   if (device.link_bandwidth > 0.0) add_figure("link_bytes_per_s", device.link_bandwidth);

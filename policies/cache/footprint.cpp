@@ -14,10 +14,6 @@ constexpr double wide_bits = 16.0;
 
 double row_bytes(double bits, int head_size) { return bits * head_size / 8.0; }
 
-int residual_of(const CodecChoice& choice) {
-  return choice.values.has("residual") ? choice.values.integer("residual") : 0;
-}
-
 /// KV heads of each rank.
 std::vector<std::vector<int>> heads_of_ranks(int kv_heads, int tp) {
   const int each = (kv_heads + tp - 1) / tp;
@@ -55,8 +51,16 @@ bool SequenceFootprint::folds(const HeadClass& heads, int tokens) const {
 }
 
 size_t SequenceFootprint::held_bytes(const HeadClass& heads, int tokens) const {
+  int held = rows(heads, tokens);
+  size_t exact = 0;
+  if (heads.ages && heads.spec.key_codec->exact_after_prefix() && held > heads.kept) {
+    // In 16 bits, as devices hold them.
+    exact = static_cast<size_t>(rounded_capacity(held - heads.kept)) *
+            static_cast<size_t>(2 * heads.spec.head_size) * sizeof(uint16_t);
+    held = heads.kept;
+  }
   return static_cast<size_t>(heads.heads) *
-         HeadCache::physical_bytes(heads.spec, rows(heads, tokens), tokens, folds(heads, tokens));
+         (HeadCache::physical_bytes(heads.spec, held, tokens, folds(heads, tokens)) + exact);
 }
 
 size_t SequenceFootprint::held_bytes(const std::vector<HeadClass>& classes, int tokens) const {
@@ -71,6 +75,7 @@ size_t SequenceFootprint::held_bytes_of_all(int tokens) const { return held_byte
 int SequenceFootprint::next_growth(int tokens) const {
   int growth = 0;
   for (const HeadClass& heads : held_) {
+    if (heads.ages) return tokens + 1;
     const int rows_now = rows(heads, tokens);
     if (every_step_ && rows_now >= heads.capacity && rows_now < tokens) continue;  // full, positions stored
     if (every_step_ && rows_now >= heads.capacity) return tokens + 1;
@@ -101,25 +106,25 @@ size_t SequenceFootprint::prefill_bytes(int tokens) const {
 CacheRead SequenceFootprint::read(int tokens) const {
   CacheRead read;
   for (const HeadClass& heads : read_) {
-    const double held = rows(heads, tokens);
+    const int held = rows(heads, tokens);
     const double d = heads.spec.head_size;
-    const double key_wide = std::min<double>(heads.key_residual, held);
-    const double value_wide = std::min<double>(heads.value_residual, held);
-    const double share = heads.heads;
     double wide = heads.wide_bytes * held;
     double coded = heads.coded_bytes * held;
-    if (heads.coded_bytes > 0.0) {
-      const double residual = row_bytes(wide_bits, heads.spec.head_size) * (key_wide + value_wide);
-      const double instead = heads.coded_bytes * 0.5 * (key_wide + value_wide);
-      wide += residual;
-      coded -= std::min(coded, instead);
+    if (heads.ages) {
+      for (const RowRole role : {RowRole::keys, RowRole::values}) {
+        const Codec& codec = role == RowRole::keys ? *heads.spec.key_codec : *heads.spec.value_codec;
+        if (codec.bits_per_element(heads.spec.head_size) >= wide_bits) continue;
+        const int residual = codec.residual_rows(held, std::min(heads.kept, held), role);
+        wide += residual * row_bytes(wide_bits, heads.spec.head_size);
+        coded -= residual * row_bytes(codec.bits_per_element(heads.spec.head_size), heads.spec.head_size);
+      }
     }
     if (folds(heads, tokens)) {
       wide += heads.spec.compensation.slots * (2.0 * d + 1.0) * sizeof(float);
     }
-    read.bytes += share * wide;
-    read.coded_bytes += share * coded;
-    if (scores_) read.score_bytes += share * held * 2.0 * sizeof(float);
+    read.bytes += heads.heads * wide;
+    read.coded_bytes += heads.heads * coded;
+    if (scores_) read.score_bytes += static_cast<double>(heads.heads) * held * 2.0 * sizeof(float);
   }
   return read;
 }
@@ -197,8 +202,10 @@ SequenceFootprint::HeadClass PolicyFootprint::head_class(const PolicyRun& run, i
     const Codec& codec = keys ? *heads.spec.key_codec : *heads.spec.value_codec;
     const double bits = codec.bits_per_element(heads.spec.head_size);
     (bits < wide_bits ? heads.coded_bytes : heads.wide_bytes) += row_bytes(bits, heads.spec.head_size);
-    (keys ? heads.key_residual : heads.value_residual) =
-        bits < wide_bits ? residual_of(policy_.codec_of(keys, heads.is_protected)) : 0;
+    const RowRole role = keys ? RowRole::keys : RowRole::values;
+    constexpr int many = 1 << 16;
+    const bool ages = codec.residual_rows(many, many, role) > 0 || codec.exact_after_prefix();
+    heads.ages = heads.ages || (bits < wide_bits && ages);
   }
   return heads;
 }

@@ -56,8 +56,7 @@ class SequenceFootprint {
     HeadCacheSpec spec = {};
     double wide_bytes = 0.0;  // of a row in K and V, elements of 16 bits or more
     double coded_bytes = 0.0;
-    int key_residual = 0;  // rows at the end that are read in 16 bits
-    int value_residual = 0;
+    bool ages = false;  // rows are coded later than they come, so that bytes change between blocks
   };
   int rows(const HeadClass& heads, int tokens) const;
   bool folds(const HeadClass& heads, int tokens) const;

@@ -23,6 +23,10 @@ class Codec {
                                                AllocationCounter& counter) const = 0;
   /// Bits of one element, scales included and residual windows left out: what the nominal byte count uses.
   virtual double bits_per_element(int head_size) const = 0;
+  /// Of `rows` rows, the first prefix_rows of which came with the prefix: those that are not coded.
+  virtual int residual_rows(int /*rows*/, int /*prefix_rows*/, RowRole /*role*/) const { return 0; }
+  /// Whether rows after the prefix stay exact (variant prefix).
+  virtual bool exact_after_prefix() const { return false; }
   /// RowBytes::allocated of a store once a prefix of `rows` kept rows is in.
   virtual size_t allocated_bytes(int rows, int head_size, RowRole role) const = 0;
 };

@@ -24,6 +24,15 @@ class Kivi final : public Codec {
   }
   /// Of keys; values of a head size that is no multiple of 32 take more, for their last group is padded.
   double bits_per_element(int /*head_size*/) const override { return bits + 2.0 * 16 / group_size; }
+  int residual_rows(int rows, int prefix_rows, RowRole role) const override {
+    const int aging = values_.prefix_only ? prefix_rows : rows;
+    const int exact = rows - aging;
+    if (role == RowRole::values) return std::min(values_.residual, aging) + exact;
+    const int step = keys_.step();
+    const int ready = keys_.chunk ? aging : aging - keys_.residual;
+    return aging - std::max(0, ready / step * step) + exact;
+  }
+  bool exact_after_prefix() const override { return values_.prefix_only; }
   size_t allocated_bytes(int rows, int head_size, RowRole role) const override {
     if (role == RowRole::keys) return kivi_key_store_bytes(bits, keys_, rows, head_size);
     return row_store_bytes(value_format_, values_, rows, head_size);

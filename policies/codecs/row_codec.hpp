@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <optional>
@@ -59,6 +60,11 @@ class RowCodec final : public Codec {
   double bits_per_element(int head_size) const override {
     return 8.0 * static_cast<double>(format_->row_bytes(head_size)) / head_size;
   }
+  int residual_rows(int rows, int prefix_rows, RowRole /*role*/) const override {
+    return options_.prefix_only ? std::min(options_.residual, prefix_rows) + rows - prefix_rows
+                                : std::min(options_.residual, rows);
+  }
+  bool exact_after_prefix() const override { return options_.prefix_only; }
   size_t allocated_bytes(int rows, int head_size, RowRole /*role*/) const override {
     return row_store_bytes(*format_, options_, rows, head_size);
   }

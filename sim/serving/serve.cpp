@@ -4,8 +4,11 @@
 #include <deque>
 #include <exception>
 #include <fmt/format.h>
+#include <numeric>
 #include <simgrid/s4u.hpp>
 #include <stdexcept>
+#include <utility>
+#include <vector>
 
 #include "models/base/error.hpp"
 #include "sim/serving/cluster.hpp"
@@ -78,19 +81,25 @@ class Simulation {
     if (over()) wake_all();
   }
 
-  void wake(size_t engine) {
-    if (!groups_[engine].idle) return;
-    groups_[engine].idle = false;
-    groups_[engine].actor->resume();
+  /// All are awake before the first of them runs: who looks whether the others sleep must see the whole.
+  void wake(const std::vector<size_t>& engines) {
+    std::vector<s4u::ActorPtr> sleepers;
+    for (const size_t engine : engines) {
+      if (!std::exchange(groups_[engine].idle, false)) continue;
+      sleepers.push_back(groups_[engine].actor);
+    }
+    for (const s4u::ActorPtr& actor : sleepers) actor->resume();
   }
   void wake_all() {
-    for (size_t i = 0; i < groups_.size(); ++i) wake(i);
+    std::vector<size_t> all(groups_.size());
+    std::iota(all.begin(), all.end(), size_t{0});
+    wake(all);
   }
 
   void run_arrivals() {
     while (!cluster_.all_arrived() && !over()) {
       if (const double wait = cluster_.next_arrival() - now(); wait > 0.0) s4u::this_actor::sleep_for(wait);
-      if (const std::optional<size_t> engine = cluster_.arrive(cluster_.next_arrival())) wake(*engine);
+      if (const std::optional<size_t> engine = cluster_.arrive(cluster_.next_arrival())) wake({*engine});
     }
     if (!over() && stands_still()) throw std::runtime_error(cluster_.describe_stall());
   }
@@ -171,8 +180,7 @@ class Simulation {
     --transfers_;
     cluster_.engine(from).release(bytes_there);
     cluster_.engine(to).start(sequence);
-    wake(from);
-    wake(to);
+    wake({from, to});
   }
 
   const Device& device_;

@@ -5,6 +5,7 @@
 #include <simgrid/s4u.hpp>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace razorscope {
@@ -34,7 +35,8 @@ class SavedSignals {
 }  // namespace
 
 SimGridEngine::SimGridEngine() {
-  if (simgrid::s4u::Engine::has_instance())
+  static bool used = false;  // the engine may be gone, but not the time it left behind
+  if (std::exchange(used, true))
     throw std::logic_error("SimGrid runs one simulation a process: its clock never goes back");
   const SavedSignals saved;
   std::vector<std::string> words = {"razorscope", "--cfg=network/model:CM02", "--cfg=network/crosstraffic:0",

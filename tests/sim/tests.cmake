@@ -4,9 +4,11 @@ razorscope_tests(sim
   equal_bytes_test.cpp
   every_chunk_test.cpp
   explain_test.cpp
+  footprint_test.cpp
   h2o_mask_test.cpp
   logit_scores_test.cpp
   one_thread.cpp
+  plan_test.cpp
   policy_memory_test.cpp
   probe_test.cpp
   product_test.cpp
@@ -14,6 +16,7 @@ razorscope_tests(sim
   regret_test.cpp
   replay_test.cpp
   scope_test.cpp
+  serving_test.cpp
   selection_properties_test.cpp
   selection_twin_test.cpp
   task_test.cpp

@@ -32,8 +32,8 @@ TEST(StepTime, DecodeStepByHand) {
   work.decode_sequences = work.logits_rows = 2;
   work.kv_bytes = 1e9;
   const StepTime time = model.step(work);
-  // Layers: qkv 64 x 128, o 64 x 64, gate+up 64 x 256, down 128 x 64; head 64 x 1000; 2 bytes a weight at half
-  // of 1e12 bytes/s. Two rows are nowhere near the peak.
+  // Layers: qkv 64 x 128, o 64 x 64, gate+up 64 x 256, down 128 x 64; head 64 x 1000; 2 bytes a weight at
+  // half of 1e12 bytes/s. Two rows are nowhere near the peak.
   const double layer = 64.0 * 128 + 64.0 * 64 + 64.0 * 256 + 128.0 * 64;
   const double products = 2 * 4 * 1e-6 + 1e-6 + (2 * layer + 64.0 * 1000) * 2 / (0.5 * 1e12);
   EXPECT_NEAR(time.weights, products, 1e-15);
@@ -67,7 +67,8 @@ TEST(StepTime, WeightsThatTheDeviceCannotMultiplyAreWidened) {
   Device device = made_up_device();
   device.fp8_peak.reset();
   EXPECT_EQ(StepTimeModel(device, made_up_shape(), WeightType::fp8, 1).peak(), device.bf16_peak);
-  EXPECT_EQ(StepTimeModel(device, made_up_shape(), WeightType::int4, 1).calibration(false), Calibration::borrowed);
+  EXPECT_EQ(StepTimeModel(device, made_up_shape(), WeightType::int4, 1).calibration(false),
+            Calibration::borrowed);
   EXPECT_EQ(StepTimeModel(made_up_device(), made_up_shape(), WeightType::fp8, 1).peak(), 2e14);
 }
 

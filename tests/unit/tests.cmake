@@ -12,6 +12,8 @@ razorscope_tests(unit
   safetensors_test.cpp
   score_bounds_test.cpp
   rank_correlation_test.cpp
+  shape_catalogue_test.cpp
+  step_time_test.cpp
   report_curves_test.cpp
   store_eval_test.cpp
   store_migration_test.cpp
