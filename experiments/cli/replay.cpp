@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "experiments/cli/commands.hpp"
+#include "experiments/cli/device_replay.hpp"
 #include "experiments/cli/options.hpp"
 #include "experiments/cli/policy_options.hpp"
 #include "experiments/cli/run_records.hpp"
@@ -29,6 +30,13 @@ struct Options {
   PolicyOptions policies;
   bool heads = false;
   bool kept = false;
+  DeviceReplayOptions device;
+};
+
+/// The same policies on a device: nothing where none was asked for.
+struct OnDevice {
+  std::vector<DeviceReplayResult> results;
+  std::vector<std::string> notes;
 };
 
 nlohmann::json ledger_json(const ByteLedger& ledger) {
@@ -92,12 +100,15 @@ std::vector<ReplayRecord> records_of(const std::vector<ReplayResult>& results,
 }
 
 void print_document(const Options& options, const ReplayRequest& request,
-                    const std::vector<ReplayRecord>& records) {
+                    const std::vector<ReplayRecord>& records, const OnDevice& on_device) {
   nlohmann::json rows = nlohmann::json::array();
   for (const ReplayRecord& record : records) {
     rows.push_back(result_json(record.result, options));
     rows.back()["requested_policy"] = record.asked_for().name();
     rows.back()["equal_bytes_share"] = or_null(stored_share(record));
+    const size_t index = rows.size() - 1;
+    if (index < on_device.results.size())
+      rows.back()["device"] = device_replay_json(on_device.results[index], on_device.notes);
   }
   print_json({{"policies", rows}, {"prefix", request.prefix}, {"steps", request.steps}});
 }
@@ -109,6 +120,8 @@ void run(const Options& options) {
   request.want_kept = options.kept;
   request.policies = parse_policies(options.policies);
   const Trace trace(options.trace);
+  const std::optional<DeviceReplayRequest> device = device_replay_request(options.device, trace);
+  request.want_footprints = device.has_value();
   check_replay(trace, request);
   ReplayRecord shared = describe_trace(trace);
   shared.prefix = request.prefix;
@@ -124,15 +137,21 @@ void run(const Options& options) {
   const auto begin = std::chrono::steady_clock::now();
   const std::vector<ReplayResult> results = replay(trace, request, *progress);
   shared.wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  OnDevice on_device;
+  if (device) {
+    on_device.results = run_on_device(*device, results, options.device.chrome_trace, *progress);
+    on_device.notes = device_replay_notes(*device, trace, request.prefix, on_device.results);
+  }
   const std::vector<ReplayRecord> records = records_of(results, planned, full_bytes, shared);
   Store store = Store::open_for_writing(results_database(options.db));
   const std::vector<TradeoffRow> rows = store_records(store, records, &Store::add_replay, &Store::tradeoff);
   if (options.common.json) {
-    print_document(options, request, records);
+    print_document(options, request, records, on_device);
   } else {
     ReportData data;
     data.replay = rows;
     fmt::print("{}", format_whole_report(data, ReportFormat::table, ReportSection::replay));
+    print_device_replay(on_device.results, on_device.notes);
   }
   fmt::print(stderr, "{} runs stored in {}\n", records.size(), store.path().string());
 }
@@ -157,6 +176,7 @@ void add_replay(CLI::App& app) {
   add_database_option(*command, options->db);
   command->add_flag("--heads", options->heads, "one row per query head too (JSON)");
   command->add_flag("--kept", options->kept, "kept positions of the prefix per layer and KV head too (JSON)");
+  add_device_replay_options(*command, options->device);
   add_common_options(*command, options->common, true);
   command->callback([options] {
     apply_common_options(options->common);

@@ -72,6 +72,10 @@ Calibration StepTimeModel::calibration(bool coded) const {
   return worse(gemm_.calibration, coded ? coded_attention_.calibration : attention_.calibration);
 }
 
+double StepTimeModel::cache_bandwidth(bool coded) const {
+  return (coded ? coded_attention_ : attention_).efficiency * device_.bandwidth;
+}
+
 void StepTimeModel::add_product(const GemmShape& gemm, double rows, double count, StepTime& time) const {
   const double bytes = gemm.weights() * bytes_per_weight(weights_);
   const double memory = bytes / (gemm_.bandwidth_efficiency * device_.bandwidth);

@@ -61,6 +61,10 @@ class StepTimeModel {
 
   StepTime step(const StepWork& work) const;
 
+  /// Bytes/s at which decode attention reads a cache, `coded`: one of fewer than 16 bits. A policy's own
+  /// traffic has that of 16 bits.
+  double cache_bandwidth(bool coded) const;
+
   /// Of what these seconds are made from; `coded`: with a cache of fewer than 16 bits.
   Calibration calibration(bool coded) const;
 

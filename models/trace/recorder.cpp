@@ -58,6 +58,12 @@ std::map<std::string, std::string> metadata(const Shape& shape, Compute compute,
   } else {
     out["slopes"] = json(shape.alibi_slopes).dump();
   }
+  out["transformer"] = json({{"hidden", shape.hidden},
+                             {"feed_forward", shape.feed_forward},
+                             {"vocabulary", shape.vocabulary},
+                             {"gated", shape.mlp == MlpKind::swiglu},
+                             {"tied_head", shape.tied_head}})
+                           .dump();
   if (compute != Compute::f32) out["compute"] = compute_name(compute);
   if (origin.probe) out["probe"] = to_json(*origin.probe).dump();
   if (origin.score_bounds) {

@@ -69,6 +69,7 @@ Trace::Trace(const std::filesystem::path& path) : file_(path) {
   }
   read_tokens();
   read_shape();
+  read_transformer();
   read_position_scheme();
   read_probe();
   read_score_bounds();
@@ -144,6 +145,36 @@ void Trace::read_shape() {
     check(output, {weight.dims[0], q.dims[1] * q.dims[2]});
     shape_.hidden = static_cast<int>(weight.dims[0]);
   }
+}
+
+void Trace::read_transformer() {
+  const std::string text = metadata("transformer");
+  if (text.empty()) return;
+  const json value = parsed(file_, "transformer", text);
+  const auto count = [&](const char* key) {
+    constexpr int64_t most = 1 << 24;
+    if (!value.is_object() || !value.contains(key) || !value[key].is_number_integer() || value[key] < 1 ||
+        value[key] > most) {
+      file_.fail(std::string("__metadata__.transformer.") + key,
+                 fmt::format("is not an integer from 1 to {}", most));
+    }
+    return value[key].get<int>();
+  };
+  const auto flag = [&](const char* key) {
+    if (!value.contains(key) || !value[key].is_boolean())
+      file_.fail(std::string("__metadata__.transformer.") + key, "is neither true nor false");
+    return value[key].get<bool>();
+  };
+  const int hidden = count("hidden");
+  if (shape_.hidden != 0 && hidden != shape_.hidden) {
+    file_.fail("__metadata__.transformer.hidden",
+               fmt::format("is {}, but wo.0 has {} rows", hidden, shape_.hidden));
+  }
+  shape_.hidden = hidden;
+  shape_.feed_forward = count("feed_forward");
+  shape_.vocabulary = count("vocabulary");
+  shape_.mlp = flag("gated") ? MlpKind::swiglu : MlpKind::gelu;
+  shape_.tied_head = flag("tied_head");
 }
 
 void Trace::read_position_scheme() {

@@ -33,15 +33,16 @@ struct ScoreBounds {
 /// `v.N` [n, KV heads, d] and optionally `wo.N` [hidden, query heads·d], in F32, F16 or BF16. Metadata
 /// (texts, JSON inside): format = razorscope-trace-1; optional: model, model_sha256, architecture, context,
 /// bos, rope_theta, rope_dim, rope_pairing, rope_scaling, score_scale (default 1/sqrt(d)), slopes (array: the
-/// model is ALiBi), text, text_sha256, text_offsets, compute (default f32), probe, score_bounds. Layers are
-/// read on demand, so a trace may be larger than memory.
+/// model is ALiBi), transformer (hidden, feed_forward, vocabulary, gated, tied_head: what its weights take),
+/// text, text_sha256, text_offsets, compute (default f32), probe, score_bounds. Layers are read on demand, so
+/// a trace may be larger than memory.
 class Trace {
  public:
   explicit Trace(const std::filesystem::path& path);
 
   const std::filesystem::path& path() const { return file_.path(); }
-  /// Layers, heads, head size and position scheme; hidden and vocabulary are 0 where the trace does not tell
-  /// them.
+  /// Layers, heads, head size and position scheme; hidden, feed_forward and vocabulary are 0 where the trace
+  /// does not tell them.
   const Shape& shape() const { return shape_; }
   int tokens() const { return static_cast<int>(ids_.size()); }
   const std::vector<int32_t>& ids() const { return ids_; }
@@ -57,6 +58,7 @@ class Trace {
 
  private:
   void read_shape();
+  void read_transformer();
   void read_position_scheme();
   void read_rope_scaling();
   void read_tokens();

@@ -10,6 +10,7 @@
 #include <stdexcept>
 
 #include "models/base/error.hpp"
+#include "models/base/machine.hpp"
 #include "models/base/parallel.hpp"
 #include "models/language/linear.hpp"
 #include "models/language/transformer.hpp"
@@ -18,6 +19,7 @@
 #include "sim/replay/attention_errors.hpp"
 #include "sim/replay/calibrated_bounds.hpp"
 #include "sim/replay/context.hpp"
+#include "sim/replay/footprint_recorder.hpp"
 #include "sim/replay/least_lost.hpp"
 
 namespace razorscope {
@@ -114,8 +116,9 @@ Baseline compute_baseline(const Shape& shape, const LayerTrace& inputs, int pref
 /// One policy on the trace: the result so far, and the state of the layer at hand.
 class PolicyReplay {
  public:
-  PolicyReplay(const Policy& policy, const SelectionContext& context)
+  PolicyReplay(const Policy& policy, const SelectionContext& context, const ReplayRequest& request)
       : model_(context.shape), run_(policy, context) {
+    if (request.want_footprints) footprints_.emplace(run_, request.prefix, request.steps);
     result_.policy = policy.name();
     result_.dropped_nothing = true;
     const Shape& shape = run_.shape();
@@ -153,6 +156,7 @@ class PolicyReplay {
       kept_tokens_ += cache_->head(h).tokens();
       if (want_kept) result_.kept.back().push_back(cache_->head(h).sorted_positions());
     }
+    if (footprints_) footprints_->compressed(layer, *cache_);
     result_.seconds += seconds_since(begin);
   }
 
@@ -166,6 +170,7 @@ class PolicyReplay {
       cache_->append(position, inputs.k.row(row), inputs.v.row(row));
       for (int h = 0; h < shape.kv_heads; ++h) attend_head(inputs, baseline, step, h, position);
       apply(cache_->end_step(position), position + 1);
+      if (footprints_) footprints_->stepped(layer_, baseline.first_step + step + 1, *cache_);
     }
     const double taken = seconds_since(begin);
     result_.seconds += taken;
@@ -218,6 +223,7 @@ class PolicyReplay {
     result_.regret_mean = result_.lost_mass_mean - least_lost_sum_ / queries_;
     result_.read_tokens_mean = read_tokens_ / queries_;
     result_.kept_tokens_mean = kept_tokens_ / (static_cast<double>(shape.layers) * shape.kv_heads);
+    if (footprints_) result_.footprints = footprints_->finish();
     if (output_errors_ > 0) result_.output_error_mean = output_error_sum_ / output_errors_;
     return std::move(result_);
   }
@@ -244,6 +250,7 @@ class PolicyReplay {
                    exact_weights(baseline, step, kv_head, position + 1));
     const int read = tokens_read(head);
     if (read < head.tokens()) result_.dropped_nothing = false;
+    if (footprints_) footprints_->attended(layer_, baseline.first_step + step + 1, kv_head, head, read);
     read_tokens_ += read;
     const Matrix& least_lost = heads_apart() ? baseline.least_lost_apart : baseline.least_lost;
     least_lost_sum_ +=
@@ -297,6 +304,7 @@ class PolicyReplay {
   const Shape& model_;
   PolicyRun run_;
   ReplayResult result_;
+  std::optional<FootprintRecorder> footprints_;  // where asked for
   AllocationCounter counter_;
   int layer_ = 0;
   std::unique_ptr<LayerCache> cache_;
@@ -328,6 +336,14 @@ void check_replay(const Trace& trace, const ReplayRequest& request) {
                      fmt::format("a prefix of {} and {} steps need {} tokens, but the trace has {}",
                                  request.prefix, request.steps, wanted, trace.tokens()));
   }
+  if (!request.want_footprints) return;
+  size_t bytes = 0;
+  for (const Policy& policy : request.policies) {
+    const Shape& shape = trace.shape();
+    bytes += footprint_memory(shape.layers, policy.caches_query_heads() ? shape.query_heads : shape.kv_heads,
+                              request.steps);
+  }
+  refuse_beyond_memory("--steps", "the bytes of every step, layer and KV head", bytes);
 }
 
 std::vector<ReplayResult> replay(const Trace& trace, const ReplayRequest& request, Progress& progress) {
@@ -337,7 +353,7 @@ std::vector<ReplayResult> replay(const Trace& trace, const ReplayRequest& reques
   const SelectionContext context = selection_context(trace, request.prefix, bounds);
   std::vector<std::unique_ptr<PolicyReplay>> replays;
   for (const Policy& policy : request.policies)
-    replays.push_back(std::make_unique<PolicyReplay>(policy, context));
+    replays.push_back(std::make_unique<PolicyReplay>(policy, context, request));
   const auto count = static_cast<int>(replays.size());
   const auto each = [&](const auto& task) {
     parallel_for(count, [&](int i) { task(*replays[static_cast<size_t>(i)]); });

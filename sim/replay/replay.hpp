@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -8,6 +9,7 @@
 #include "models/trace/trace.hpp"
 #include "policies/cache/byte_ledger.hpp"
 #include "policies/policy.hpp"
+#include "sim/replay/footprints.hpp"
 
 namespace razorscope {
 
@@ -55,7 +57,8 @@ struct ReplayResult {
   std::vector<std::vector<std::vector<int32_t>>>
       kept;  // [layer][KV head, or query head under group_agg=query-head] kept prefix positions, where asked
              // for
-  double seconds = 0.0;       // thread time spent on this policy
+  std::shared_ptr<const ReplayFootprints> footprints;  // where asked for
+  double seconds = 0.0;                                // thread time spent on this policy
   double step_seconds = 0.0;  // the steps' share of it, after the prefix was compressed
 };
 
@@ -64,9 +67,11 @@ struct ReplayRequest {
   int steps = 0;   // queries P .. P + S - 1, each after its own token was appended
   std::vector<Policy> policies;
   bool want_kept = false;
+  bool want_footprints = false;
 };
 
-/// Throws InputError where prefix and steps do not fit the trace, or there is nothing to replay.
+/// Throws InputError where prefix and steps do not fit the trace, there is nothing to replay, or the
+/// footprints asked for would not fit in memory.
 void check_replay(const Trace& trace, const ReplayRequest& request);
 
 /// Replays a trace open loop under every policy, in one pass over the trace. Throws InputError as

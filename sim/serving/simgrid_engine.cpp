@@ -39,8 +39,11 @@ SimGridEngine::SimGridEngine() {
   if (std::exchange(used, true))
     throw std::logic_error("SimGrid runs one simulation a process: its clock never goes back");
   const SavedSignals saved;
-  std::vector<std::string> words = {"razorscope", "--cfg=network/model:CM02", "--cfg=network/crosstraffic:0",
-                                    contexts, "--log=root.thresh:critical"};
+  // SimGrid ends whatever would end within its precision together: with its 10 us, steps of 30 us that
+  // several streams share came out 6 % short.
+  std::vector<std::string> words = {
+      "razorscope", "--cfg=network/model:CM02",  "--cfg=network/crosstraffic:0", "--cfg=surf/precision:1e-9",
+      contexts,     "--log=root.thresh:critical"};
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
   auto count = static_cast<int>(arguments.size());
