@@ -43,11 +43,7 @@ class Razor final : public Selection {
     return plan;
   }
   std::optional<std::vector<int>> kept_counts(int layer, int tokens) const override {
-    std::vector<int> counts;
-    for (int h = 0; h < kv_heads_; ++h) {
-      counts.push_back(is_protected(layer, h) ? tokens : tokens_in_window(tokens, sinks_, recent_));
-    }
-    return counts;
+    return window_counts(*this, layer, kv_heads_, tokens);
   }
 
  private:

@@ -56,6 +56,14 @@ int tokens_in_window(int tokens, int sinks, int recent) {
   return static_cast<int>(std::min<int64_t>(tokens, int64_t{sinks} + recent));
 }
 
+std::vector<int> window_counts(const Selection& selection, int layer, int kv_heads, int tokens) {
+  const KeptRegions regions = selection.regions();
+  const int kept = tokens_in_window(tokens, regions.sinks, regions.recent);
+  std::vector<int> counts;
+  for (int h = 0; h < kv_heads; ++h) counts.push_back(selection.is_protected(layer, h) ? tokens : kept);
+  return counts;
+}
+
 std::vector<int32_t> held_between(const LayerView& view, size_t kv_head, int begin, int end) {
   std::vector<int32_t> out;
   if (begin >= end) return out;

@@ -228,6 +228,8 @@ When when_of(const ParameterValues& values);
 
 /// What sinks and a window leave of `tokens`.
 int tokens_in_window(int tokens, int sinks, int recent);
+/// Selection::kept_counts of one whose heads keep everything where it protects them, else its regions.
+std::vector<int> window_counts(const Selection& selection, int layer, int kv_heads, int tokens);
 
 /// Positions that a head holds in [begin, end), ascending.
 std::vector<int32_t> held_between(const LayerView& view, size_t kv_head, int begin, int end);

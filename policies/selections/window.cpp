@@ -7,11 +7,7 @@ namespace {
 class Window final : public Selection {
  public:
   Window(int sinks, int recent, When when, bool slot_positions, int kv_heads)
-      : sinks_(sinks),
-        recent_(recent),
-        when_(when),
-        slot_positions_(slot_positions),
-        kv_heads_(static_cast<size_t>(kv_heads)) {}
+      : sinks_(sinks), recent_(recent), when_(when), slot_positions_(slot_positions), kv_heads_(kv_heads) {}
   When when() const override { return when_; }
   bool slot_positions() const override { return slot_positions_; }
   KeptRegions regions() const override { return {.sinks = sinks_, .recent = recent_}; }
@@ -21,8 +17,8 @@ class Window final : public Selection {
       plan[h].dropped = held_between(view, h, sinks_, view.tokens - recent_);
     return plan;
   }
-  std::optional<std::vector<int>> kept_counts(int /*layer*/, int tokens) const override {
-    return std::vector<int>(kv_heads_, tokens_in_window(tokens, sinks_, recent_));
+  std::optional<std::vector<int>> kept_counts(int layer, int tokens) const override {
+    return window_counts(*this, layer, kv_heads_, tokens);
   }
 
  private:
@@ -30,7 +26,7 @@ class Window final : public Selection {
   int recent_;
   When when_;
   bool slot_positions_;
-  size_t kv_heads_;
+  int kv_heads_;
 };
 
 std::unique_ptr<const Selection> make_window(const std::string& variant, const ParameterValues& values,
