@@ -93,9 +93,7 @@ void die_with_parent(pid_t parent) {
   if (::getppid() != parent) ::_exit(1);  // it died before it could be said
 }
 
-int shell_exit_code(int status) {
-  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-}
+int shell_exit_code(int status) { return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status); }
 
 }  // namespace
 
@@ -129,7 +127,7 @@ void ChildPool::Children::start(Queued next) {
   auto child = std::make_unique<Child>(io, next.id);
   std::error_code problem;
   child->process =
-      bp::child(program, bp::args(next.arguments), bp::std_in < bp::null, bp::std_out > child->out.pipe(),
+      bp::child(program, bp::args(next.arguments), bp::std_in<bp::null, bp::std_out> child->out.pipe(),
                 bp::std_err > child->error.pipe(), problem,
                 bp::extend::on_exec_setup([parent = ::getpid()](auto&) { die_with_parent(parent); }));
   if (problem) throw std::runtime_error(fmt::format("{}: cannot be run: {}", program, problem.message()));

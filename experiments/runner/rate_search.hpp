@@ -54,7 +54,7 @@ class RateSearch {
   double lone_rate() const;
 
   double wanted_share_;
-  std::map<double, double> shares_;            // by rate
+  std::map<double, double> shares_;             // by rate
   std::optional<double> saturated_throughput_;  // requests/s
 };
 

@@ -15,7 +15,8 @@ inline std::string percentile_columns(const std::string& name) {
 }
 
 inline std::string serving_columns() {
-  return "engines, prefill_engines, decode_engines, router, max_sequences, max_tokens, prefix_cache, workload, "
+  return "engines, prefill_engines, decode_engines, router, max_sequences, max_tokens, prefix_cache, "
+         "workload, "
          "workload_pattern, workload_hash, rate_per_second, slo_ttft_ms, slo_tpot_ms, slo_e2e_ms, requests, "
          "completed, refused_json, seconds, " +
          percentile_columns("ttft") + ", " + percentile_columns("tpot") + ", " + percentile_columns("itl") +

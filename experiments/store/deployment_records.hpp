@@ -21,11 +21,11 @@ struct DeploymentRecord : RunRecord {
 
 /// A workload without its requests.
 struct WorkloadDescription {
-  std::string name;             // Workload::name
-  std::string pattern;          // the same without its rate
-  std::string hash;             // of the requests' tokens and prefixes
-  std::string arrivals_hash;    // of when they arrive
-  std::optional<double> rate;   // requests/s that arrive; nothing: all at once
+  std::string name;            // Workload::name
+  std::string pattern;         // the same without its rate
+  std::string hash;            // of the requests' tokens and prefixes
+  std::string arrivals_hash;   // of when they arrive
+  std::optional<double> rate;  // requests/s that arrive; nothing: all at once
 };
 /// requested_rate: requests/s that it was stretched to; 0: not at all.
 WorkloadDescription describe_workload(const Workload& workload, double requested_rate);

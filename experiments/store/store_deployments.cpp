@@ -66,9 +66,8 @@ void insert_result(SQLite::Database& database, int64_t run, const ServingRecord&
       << result.ttft << result.tpot << result.itl << result.e2e << result.request_rate << result.token_rate
       << result.prompt_token_rate << result.goodput << result.goodput_share << result.preemptions
       << result.cached_tokens << result.kv_blocks << result.peak_kv_use << result.mean_kv_use
-      << result.mean_running << result.mean_waiting << result.memory_utilisation
-      << result.compute_utilisation << result.steps << std::string(to_string(result.calibration))
-      << result.assumes_heads;
+      << result.mean_running << result.mean_waiting << result.memory_utilisation << result.compute_utilisation
+      << result.steps << std::string(to_string(result.calibration)) << result.assumes_heads;
   row.write();
 }
 
@@ -92,10 +91,10 @@ void insert_result(SQLite::Database& database, int64_t run, const PlanRecord& re
   RowWriter row(database, "plans", "run_id, " + plan_columns());
   row << run << request.context << request.output << request.batch << plan.fits << plan.memory_bytes
       << plan.weights_bytes << plan.pool_bytes << plan.kv_blocks << plan.kv_bytes_per_sequence
-      << plan.kv_bytes_per_sequence_rank << plan.kept_tokens_mean << plan.max_batch << plan.max_batch_admitting
-      << plan.max_context << decode.total() * 1e3 << decode.weights * 1e3 << decode.decode_attention * 1e3
-      << decode.all_reduce * 1e3 << decode.between_products * 1e3 << decode.policy * 1e3
-      << milliseconds(plan.tpot_seconds)
+      << plan.kv_bytes_per_sequence_rank << plan.kept_tokens_mean << plan.max_batch
+      << plan.max_batch_admitting << plan.max_context << decode.total() * 1e3 << decode.weights * 1e3
+      << decode.decode_attention * 1e3 << decode.all_reduce * 1e3 << decode.between_products * 1e3
+      << decode.policy * 1e3 << milliseconds(plan.tpot_seconds)
       << milliseconds(plan.decode_full ? std::optional(plan.decode_full->total()) : std::nullopt)
       << plan.prefill_seconds * 1e3 << plan.compression_seconds * 1e3
       << std::string(to_string(plan.calibration)) << plan.assumes_heads << plan.beyond_model;

@@ -99,14 +99,14 @@ std::vector<MaxRateRow> Store::max_rates() {
   return connection_->guarded([&] {
     SQLite::Statement statement(
         connection_->database(),
-        std::string(
-            "SELECT search_id, outcome, max_rate_per_second, wanted_share, tolerance, probes, ") +
+        std::string("SELECT search_id, outcome, max_rate_per_second, wanted_share, tolerance, probes, ") +
             deployment_columns + serving_columns() + " FROM max_rates" + serving_order);
     std::vector<MaxRateRow> rows;
     while (statement.executeStep()) {
       MaxRateRow& row = rows.emplace_back();
       RowReader reader(statement);
-      reader >> row.search_id >> row.outcome >> row.max_rate >> row.wanted_share >> row.tolerance >> row.probes;
+      reader >> row.search_id >> row.outcome >> row.max_rate >> row.wanted_share >> row.tolerance >>
+          row.probes;
       read_serving(reader, row.run);
     }
     return rows;
