@@ -16,7 +16,7 @@ build_packages=(
   # results database, files, command line, messages
   libsqlitecpp-dev libsqlite3-dev nlohmann-json3-dev libcli11-dev libfmt-dev libtomlplusplus-dev
   # text, hashes, the rest
-  libicu-dev libxxhash-dev libssl-dev libboost-dev
+  libicu-dev libxxhash-dev libssl-dev libboost-dev libboost-filesystem-dev
 )
 # shellcheck disable=SC2034
 test_packages=(libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev sqlite3)

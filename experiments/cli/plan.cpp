@@ -8,6 +8,7 @@
 #include "experiments/cli/deployment_options.hpp"
 #include "experiments/cli/options.hpp"
 #include "experiments/cli/policy_options.hpp"
+#include "experiments/cli/run_records.hpp"
 #include "experiments/store/text_table.hpp"
 
 namespace razorscope::cli {
@@ -20,6 +21,7 @@ struct Options {
   int context = 0;
   int output = 256;
   int batch = 1;
+  std::string db;
 };
 
 nlohmann::json split_json(const StepTime& time) {
@@ -137,9 +139,22 @@ void print_table(const std::vector<PlanRow>& rows, const std::vector<std::string
   for (const std::string& note : notes) fmt::print("note: {}\n", note);
 }
 
+PlanRecord describe(const Options& options, const Policy& policy, const Deployment& deployment) {
+  PlanRecord record;
+  describe_command(record, options.common.seed, Compute::f32);
+  record.policy = policy;
+  record.model.shape = deployment.shape;
+  record.deployment = deployment;
+  record.engine = options.deployment.engine;
+  record.token_budget = token_budget(options.deployment);
+  record.request = {options.context, options.output, options.batch, record.token_budget};
+  return record;
+}
+
 void run(const Options& options) {
   const std::vector<Policy> policies = parse_policies({options.policies, ""});
   std::vector<PlanRow> rows;
+  std::vector<PlanRecord> records;
   std::vector<std::string> notes;
   const auto add_note = [&](const std::string& note) {
     if (std::find(notes.begin(), notes.end(), note) == notes.end()) notes.push_back(note);
@@ -147,9 +162,9 @@ void run(const Options& options) {
   for (const Deployment& deployment : deployments(options.deployment)) {
     for (const Policy& policy : policies) {
       PolicyFootprint footprint(policy, deployment.shape, nullptr, deployment.tp);
-      rows.push_back(
-          plan(deployment, footprint,
-               {options.context, options.output, options.batch, token_budget(options.deployment)}));
+      PlanRecord& record = records.emplace_back(describe(options, policy, deployment));
+      record.row = plan(deployment, footprint, record.request);
+      rows.push_back(record.row);
       const PlanRow& row = rows.back();
       for (const std::string& note : deployment_notes(deployment, row.calibration, row.assumes_heads))
         add_note(note);
@@ -159,13 +174,16 @@ void run(const Options& options) {
       }
     }
   }
-  if (!options.common.json) {
+  Store store = Store::open_for_writing(results_database(options.db));
+  for (const PlanRecord& record : records) store.add_plan(record);
+  if (options.common.json) {
+    nlohmann::json document = {{"rows", nlohmann::json::array()}, {"notes", notes}};
+    for (const PlanRow& row : rows) document["rows"].push_back(row_json(row, options));
+    print_json(document);
+  } else {
     print_table(rows, notes, options);
-    return;
   }
-  nlohmann::json document = {{"rows", nlohmann::json::array()}, {"notes", notes}};
-  for (const PlanRow& row : rows) document["rows"].push_back(row_json(row, options));
-  print_json(document);
+  fmt::print(stderr, "{} plans stored in {}\n", records.size(), store.path().string());
 }
 
 }  // namespace
@@ -185,6 +203,7 @@ void add_plan(CLI::App& app) {
   command->add_option("--output", options->output, "tokens generated after the prompt")
       ->capture_default_str();
   command->add_option("--batch", options->batch, "sequences that decode together")->capture_default_str();
+  add_database_option(*command, options->db);
   command->callback([options, command] {
     apply_common_options(options->common);
     if (command->count("--context") == 0) {

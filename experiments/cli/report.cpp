@@ -33,20 +33,10 @@ ReportData read_data(const Options& options, const std::filesystem::path& db) {
   data.closed_loop = store.closed_loop();
   data.tasks = store.tasks();
   data.ladder = store.ladder();
+  data.serving = store.serving_rows();
+  data.max_rates = store.max_rates();
+  data.plans = store.capacity();
   return data;
-}
-
-bool is_empty(const ReportData& data, std::optional<ReportSection> section) {
-  if (!section) return data.replay.empty() && data.closed_loop.empty() && data.tasks.empty();
-  switch (*section) {
-    case ReportSection::replay:
-      return data.replay.empty();
-    case ReportSection::eval:
-      return data.closed_loop.empty();
-    case ReportSection::tasks:
-      break;
-  }
-  return data.tasks.empty();
 }
 
 std::vector<CurveGroup> curves_of(const ReportData& data, ReportSection section) {
@@ -56,9 +46,13 @@ std::vector<CurveGroup> curves_of(const ReportData& data, ReportSection section)
     case ReportSection::eval:
       return curve_groups(data.closed_loop);
     case ReportSection::tasks:
+      return curve_groups(data.tasks);
+    case ReportSection::serving:
+    case ReportSection::plans:
       break;
   }
-  return curve_groups(data.tasks);
+  throw InputError("--figure",
+                   "draws curves over the share of bytes; allowed --section: replay, eval, tasks");
 }
 
 void run(const Options& options) {
@@ -67,7 +61,7 @@ void run(const Options& options) {
   if (!options.section.empty()) section = report_section(options.section);
   const std::filesystem::path db = results_database(options.db);
   const ReportData data = read_data(options, db);
-  if (is_empty(data, section)) {
+  if (data.empty(section)) {
     throw InputError(db.string(), options.section.empty()
                                       ? "holds no runs to report; `razorscope replay` and `eval` add some"
                                       : fmt::format("holds no runs for --section {}", options.section));
@@ -89,7 +83,8 @@ void add_report(CLI::App& app) {
   add_database_option(*command, options->db);
   command->add_option("--format", options->format, "table, md, csv or json")->capture_default_str();
   command->add_option("--section", options->section,
-                      "replay, eval or tasks alone; default all, of csv and --figure one: replay, eval");
+                      "replay, eval, tasks, serving or plans alone; default all, of csv and --figure one: "
+                      "replay, eval");
   command->add_option("--trace", options->trace, "only replays of this trace");
   command->add_option("--figure", options->figure,
                       "write the section's curves over the share of bytes to this SVG file instead");

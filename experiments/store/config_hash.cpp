@@ -3,17 +3,12 @@
 #include <nlohmann/json.hpp>
 #include <xxhash.h>
 
+#include "experiments/store/content_hash.hpp"
 #include "experiments/store/records.hpp"
 #include "models/base/mapped_file.hpp"
 
 namespace razorscope {
 namespace {
-
-std::string hash_of(const void* bytes, size_t size) {
-  const XXH128_hash_t hash = XXH3_128bits(bytes, size);
-  return fmt::format("{:016x}{:016x}", hash.high64, hash.low64);
-}
-std::string hash_of(const std::string& text) { return hash_of(text.data(), text.size()); }
 
 /// Two models without a hash differ where their names or shapes do.
 std::string identity(const ModelDescription& model) {
@@ -41,7 +36,13 @@ std::string content_of_files(std::string_view variant, const std::vector<Paramet
   return out;
 }
 
-/// A file's name says nothing of what was in it.
+}  // namespace
+
+std::string hash_of(const void* bytes, size_t size) {
+  const XXH128_hash_t hash = XXH3_128bits(bytes, size);
+  return fmt::format("{:016x}{:016x}", hash.high64, hash.low64);
+}
+
 std::string identity(const Policy& policy) {
   std::string out = policy.name();
   out += content_of_files(policy.variant(), policy.entry().parameters, policy.values());
@@ -49,8 +50,6 @@ std::string identity(const Policy& policy) {
     out += content_of_files("", find_codec("policy", codec.name).parameters, codec.values);
   return out;
 }
-
-}  // namespace
 
 std::string config_hash(const ReplayRecord& record) {
   return hash_of(fmt::format("replay\nmodel {}\ntrace {}\nprefix {}\nsteps {}\npolicy {}\ncompute {}\n",

@@ -57,9 +57,13 @@ std::string csv_text(const ReportData& data, ReportSection section) {
     case ReportSection::eval:
       return format_csv(data.closed_loop);
     case ReportSection::tasks:
+      return format_csv(data.tasks);
+    case ReportSection::serving:
+      return format_csv(data.serving);
+    case ReportSection::plans:
       break;
   }
-  return format_csv(data.tasks);
+  return format_csv(data.plans);
 }
 
 std::string section_text(const ReportData& data, bool markdown) {
@@ -77,6 +81,14 @@ std::string section_text(const ReportData& data, bool markdown) {
     out += format_title("Ladder: whether what is cheap to measure ranks policies as what is dear does",
                         markdown) +
            format_text(data.ladder, data.tasks, markdown) + '\n';
+  if (!data.max_rates.empty())
+    out += format_title("Serving: the highest rate within a service level", markdown) +
+           format_text(data.max_rates, markdown) + '\n';
+  if (!data.serving.empty())
+    out += format_title("Serving: workloads simulated on devices", markdown) +
+           format_text(data.serving, markdown) + '\n';
+  if (!data.plans.empty())
+    out += format_title("Plans: what fits on devices", markdown) + format_text(data.plans, markdown) + '\n';
   if (out.empty()) return "No runs are stored.\n";
   out.pop_back();  // the empty line after the last section
   return out;
@@ -96,7 +108,31 @@ ReportSection report_section(const std::string& name) {
   if (name == "replay") return ReportSection::replay;
   if (name == "eval") return ReportSection::eval;
   if (name == "tasks") return ReportSection::tasks;
-  throw InputError("--section", unknown_name("section", name, {"replay", "eval", "tasks"}));
+  if (name == "serving") return ReportSection::serving;
+  if (name == "plans") return ReportSection::plans;
+  throw InputError("--section",
+                   unknown_name("section", name, {"replay", "eval", "tasks", "serving", "plans"}));
+}
+
+bool ReportData::empty(std::optional<ReportSection> section) const {
+  const auto is_empty = [this](ReportSection one) {
+    switch (one) {
+      case ReportSection::replay:
+        return replay.empty();
+      case ReportSection::eval:
+        return closed_loop.empty();
+      case ReportSection::tasks:
+        return tasks.empty();
+      case ReportSection::serving:
+        return serving.empty() && max_rates.empty();
+      case ReportSection::plans:
+        break;
+    }
+    return plans.empty();
+  };
+  if (section) return is_empty(*section);
+  return is_empty(ReportSection::replay) && is_empty(ReportSection::eval) && is_empty(ReportSection::tasks) &&
+         is_empty(ReportSection::serving) && is_empty(ReportSection::plans);
 }
 
 std::optional<double> relative_bytes(double physical_bytes, const RunRow& row) {
@@ -151,7 +187,10 @@ nlohmann::json whole_report_json(const ReportData& data) {
   return {{"groups", format_json(report_groups(data.replay))},
           {"closed_loop", format_json(data.closed_loop)},
           {"tasks", format_json(data.tasks)},
-          {"ladder", format_json(data.ladder)}};
+          {"ladder", format_json(data.ladder)},
+          {"serving", format_json(data.serving)},
+          {"max_rates", format_json(data.max_rates)},
+          {"plans", format_json(data.plans)}};
 }
 
 std::string format_report(const std::vector<TradeoffRow>& rows, ReportFormat format) {
@@ -178,6 +217,11 @@ std::string format_whole_report(const ReportData& data, ReportFormat format,
     if (*section != ReportSection::replay) asked_for.replay.clear();
     if (*section != ReportSection::eval) asked_for.closed_loop.clear();
     if (*section != ReportSection::tasks) asked_for.tasks.clear();
+    if (*section != ReportSection::serving) {
+      asked_for.serving.clear();
+      asked_for.max_rates.clear();
+    }
+    if (*section != ReportSection::plans) asked_for.plans.clear();
   }
   if (format == ReportFormat::json) return json_text(whole_report_json(asked_for));
   return section_text(asked_for, format == ReportFormat::markdown);

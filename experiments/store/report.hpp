@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "experiments/store/deployment_rows.hpp"
 #include "experiments/store/rows.hpp"
 
 namespace razorscope {
@@ -14,17 +15,20 @@ namespace razorscope {
 ///   markdown  with a heading per group
 ///   csv       one flat table, every figure at full precision (RFC 4180, lines end in a newline)
 ///   json      {"groups": [{..., "policies": [...]}], "closed_loop": the same, "tasks": the same,
-///             "ladder": [{..., "correlations": [...], "rows": [...]}]}, with the keys that `replay`, `eval`
-///             and `task` use
+///             "ladder": [{..., "correlations": [...], "rows": [...]}], "serving": [{..., "policies":
+///             [...]}], "max_rates": [...], "plans": [{..., "rows": [...]}]}, with the keys that `replay`,
+///             `eval`, `task`, `serve` and `plan` use
 enum class ReportFormat { table, markdown, csv, json };
 
 /// By the name that the command line uses (table, md, csv, json); InputError with the allowed ones.
 ReportFormat report_format(const std::string& name);
 
 /// What a report is about. The ladder compares them, so it stands only where none was asked for by itself.
-enum class ReportSection { replay, eval, tasks };
+/// Searches for the highest rate belong to `serving`.
+enum class ReportSection { replay, eval, tasks, serving, plans };
 
-/// By the name that the command line uses (replay, eval, tasks); InputError with the allowed ones.
+/// By the name that the command line uses (replay, eval, tasks, serving, plans); InputError with the allowed
+/// ones.
 ReportSection report_section(const std::string& name);
 
 /// All that a store holds to be reported.
@@ -33,6 +37,12 @@ struct ReportData {
   std::vector<ClosedLoopRow> closed_loop;
   std::vector<TaskRow> tasks;
   std::vector<LadderRow> ladder;
+  std::vector<ServingRow> serving;
+  std::vector<MaxRateRow> max_rates;
+  std::vector<CapacityRow> plans;
+
+  /// Whether there is nothing to report, of all sections or one.
+  bool empty(std::optional<ReportSection> section = std::nullopt) const;
 };
 
 /// All sections that have rows, or the one asked for; csv, being one table, has the replays unless another is

@@ -11,18 +11,6 @@ std::optional<std::string> known(const std::string& text) {
   return text.empty() ? std::nullopt : std::optional<std::string>(text);
 }
 
-int64_t policy_id(SQLite::Database& database, const Policy& policy) {
-  // A file name among the parameters need not be UTF-8, which JSON asks for.
-  const std::string parameters =
-      policy.to_json().dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  return insert_returning_id(
-      database,
-      "INSERT INTO policies (canonical_name, selection, variant, codec, parameters_json) "
-      "VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET parameters_json = excluded.parameters_json RETURNING "
-      "id",
-      policy.name(), policy.selection(), policy.variant(), policy.codec_name(), parameters);
-}
-
 }  // namespace
 
 // An upsert that changes nothing of importance is used since only then RETURNING tells the id of a row that
@@ -35,6 +23,18 @@ int64_t provenance_id(SQLite::Database& database, const Provenance& provenance) 
       "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET os = excluded.os RETURNING id",
       provenance.program_version, provenance.commit, provenance.cpu, provenance.target, provenance.compute,
       provenance.threads, provenance.os);
+}
+
+int64_t policy_id(SQLite::Database& database, const Policy& policy) {
+  // A file name among the parameters need not be UTF-8, which JSON asks for.
+  const std::string parameters =
+      policy.to_json().dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return insert_returning_id(
+      database,
+      "INSERT INTO policies (canonical_name, selection, variant, codec, parameters_json) "
+      "VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET parameters_json = excluded.parameters_json RETURNING "
+      "id",
+      policy.name(), policy.selection(), policy.variant(), policy.codec_name(), parameters);
 }
 
 int64_t model_id(SQLite::Database& database, const ModelDescription& model) {

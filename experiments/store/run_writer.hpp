@@ -15,6 +15,7 @@ namespace razorscope {
 
 int64_t provenance_id(SQLite::Database& database, const Provenance& provenance);
 int64_t model_id(SQLite::Database& database, const ModelDescription& model);
+int64_t policy_id(SQLite::Database& database, const Policy& policy);
 /// Nothing where neither name nor hash is known.
 std::optional<int64_t> text_id(SQLite::Database& database, const TextDescription& text);
 

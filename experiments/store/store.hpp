@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "experiments/store/deployment_records.hpp"
+#include "experiments/store/deployment_rows.hpp"
 #include "experiments/store/provenance.hpp"
 #include "experiments/store/records.hpp"
 #include "experiments/store/rows.hpp"
@@ -78,6 +80,11 @@ class Store {
   int64_t add_explanation(const ExplainRecord& record);
   /// Stores a probe and returns its id; one with the same config_hash is replaced and keeps its id.
   int64_t add_probe(const ProbeRecord& record);
+  /// The same for runs on devices, whose ids are of a series of their own.
+  int64_t add_serving(const ServingRecord& record);
+  int64_t add_plan(const PlanRecord& record);
+  /// Stores what a search came to; its probes are stored already. The same search is replaced.
+  int64_t add_rate_search(const RateSearchRecord& record);
 
   /// The id of the run with a config_hash, where it is stored.
   std::optional<int64_t> find_run(const std::string& config_hash);
@@ -95,6 +102,15 @@ class Store {
   /// By layer, then query head. Empty where there is no such run.
   std::vector<HeadErrors> head_errors(int64_t run_id);
   std::vector<RunProvenance> provenance_of_runs();
+  /// All workloads served, by device, model, setup, workload, service level and policy; then by rate.
+  std::vector<ServingRow> serving_rows();
+  /// All searches for the highest rate, in the same order.
+  std::vector<MaxRateRow> max_rates();
+  /// The state of a serving run's engines over time. Empty where there is no such run.
+  std::vector<TimelinePoint> timeline(int64_t run_id);
+  /// All plans, by model, weights, tp, context, output, batch, engine and device; then in the order in which
+  /// they were first stored.
+  std::vector<CapacityRow> capacity();
   /// All KV heads of all probes, each probe by induction rank.
   std::vector<RankedHead> head_ranking();
 

@@ -89,6 +89,29 @@ bool RequestRecord::meets(const ServiceLevel& level) const {
   return !level.e2e || e2e() <= *level.e2e;
 }
 
+std::vector<LimitReport> limit_reports(const std::vector<RequestRecord>& records, const ServiceLevel& level,
+                                       double wanted_share) {
+  std::vector<LimitReport> reports;
+  const auto add = [&](const char* name, const std::optional<double>& limit, const auto& seconds_of) {
+    if (!limit || records.empty()) return;
+    std::vector<double> seconds;
+    for (const RequestRecord& record : records) {
+      if (record.completed) seconds.push_back(seconds_of(record));
+    }
+    std::sort(seconds.begin(), seconds.end());
+    const auto all = static_cast<double>(records.size());
+    const auto within = std::upper_bound(seconds.begin(), seconds.end(), *limit) - seconds.begin();
+    LimitReport& report =
+        reports.emplace_back(LimitReport{name, *limit, static_cast<double>(within) / all, std::nullopt});
+    const auto wanted = static_cast<size_t>(std::ceil(wanted_share * all));
+    if (wanted >= 1 && wanted <= seconds.size()) report.needed = seconds[wanted - 1];
+  };
+  add("ttft", level.ttft, [](const RequestRecord& record) { return record.ttft(); });
+  add("tpot", level.tpot, [](const RequestRecord& record) { return record.tpot().value_or(0.0); });
+  add("e2e", level.e2e, [](const RequestRecord& record) { return record.e2e(); });
+  return reports;
+}
+
 void Timeline::add(const TimelinePoint& point) {
   points_.push_back(point);
   if (points_.size() >= most_points) {

@@ -49,6 +49,17 @@ struct RequestRecord {
   bool meets(const ServiceLevel& level) const;
 };
 
+/// How one limit of a service level was kept.
+struct LimitReport {
+  std::string name;              // ttft, tpot, e2e
+  double limit = 0.0;            // seconds
+  double share = 0.0;            // of all requests that were within it
+  std::optional<double> needed;  // the limit that the wanted share would keep; nothing: too few completed
+};
+/// One for each limit of the level. A request of one token keeps any tpot.
+std::vector<LimitReport> limit_reports(const std::vector<RequestRecord>& records, const ServiceLevel& level,
+                                       double wanted_share);
+
 /// The state of all engines at a moment.
 struct TimelinePoint {
   double time = 0.0;  // seconds

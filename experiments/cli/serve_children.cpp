@@ -1,0 +1,60 @@
+#include "experiments/cli/serve_children.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <stdexcept>
+#include <thread>
+
+#include "models/base/error.hpp"
+
+namespace razorscope::cli {
+namespace {
+
+size_t processes_at_once(const ServeOptions& options) {
+  if (options.common.threads > 0) return static_cast<size_t>(options.common.threads);
+  return std::max(1U, std::thread::hardware_concurrency());
+}
+
+/// The last line on stderr, without the program's name before it.
+std::string message(const std::string& error) {
+  const size_t end = error.find_last_not_of('\n');
+  if (end == std::string::npos) return "ended without a word";
+  const size_t begin = error.find_last_of('\n', end) + 1;  // npos + 1 is 0
+  const std::string line = error.substr(begin, end + 1 - begin);
+  constexpr std::string_view name = "razorscope: ";
+  return line.starts_with(name) ? line.substr(name.size()) : line;
+}
+
+[[noreturn]] void fail(const std::string& run, const ChildExit& exit) {
+  constexpr int bad_input = 2;
+  constexpr int interrupted = 130;
+  if (exit.exit_code == interrupted) throw Interrupted();
+  if (exit.exit_code == bad_input) throw InputError(run, message(exit.error_tail));
+  throw std::runtime_error(
+      fmt::format("{}: {} (exit code {})", run, message(exit.error_tail), exit.exit_code));
+}
+
+}  // namespace
+
+ServeChildren::ServeChildren(const ServeOptions& options)
+    : options_(options), pool_(this_program(), processes_at_once(options)) {}
+
+void ServeChildren::start(size_t policy_index, const std::string& policy, double rate) {
+  const size_t id = pool_.add(serve_arguments(options_, policy, rate));
+  started_[id] = {policy_index, rate, {{"policy", policy}}};
+}
+
+std::optional<ServeChildren::Done> ServeChildren::wait() {
+  const std::optional<ChildExit> exit = pool_.wait(std::chrono::milliseconds(100));
+  if (!exit) return std::nullopt;
+  Done done = std::move(started_.at(exit->id));
+  started_.erase(exit->id);
+  const std::string run = done.document["policy"].get<std::string>();
+  if (exit->exit_code != 0) fail(run, *exit);
+  done.document = nlohmann::json::parse(exit->output, nullptr, false);
+  if (!done.document.is_object() || !done.document.contains("run"))
+    throw std::runtime_error(fmt::format("{}: its process printed no result", run));
+  return done;
+}
+
+}  // namespace razorscope::cli
