@@ -8,6 +8,7 @@
 #include "experiments/cli/serve_many.hpp"
 #include "experiments/cli/serve_options.hpp"
 #include "experiments/cli/serve_text.hpp"
+#include "experiments/store/serving_timeline.hpp"
 #include "models/base/error.hpp"
 
 namespace razorscope::cli {
@@ -66,12 +67,19 @@ void run_one(const ServeOptions& options, const Policy& policy) {
     for (const std::string& note : notes) fmt::print("note: {}\n", note);
   }
   fmt::print(stderr, "1 run stored in {}\n", store.path().string());
+  if (options.chrome_trace.empty()) return;
+  ChromeTrace trace;
+  add_serving_timeline(result, fmt::format("{} on {}", policy.name(), setup.deployment.device.name), trace);
+  trace.write(options.chrome_trace);
 }
 
 void run(const ServeOptions& options) {
   if (!(options.slo_share > 0.0 && options.slo_share <= 1.0))
     throw InputError("--slo-share", fmt::format("{} is not above 0 and at most 1", options.slo_share));
   const std::vector<Policy> policies = parse_policies({options.policies, ""});
+  if (!options.chrome_trace.empty() && (options.search_rate || policies.size() > 1 || !options.rates.empty()))
+    throw InputError("--chrome-trace",
+                     "holds one run: give one policy, and neither --rates nor --search-rate");
   if (options.search_rate) {
     search_rates(options, policies);
   } else if (policies.size() > 1 || !options.rates.empty()) {

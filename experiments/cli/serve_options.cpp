@@ -67,6 +67,8 @@ void add_serve_options(CLI::App& command, ServeOptions& options) {
   command.add_option("--router", options.router, "round-robin or least-outstanding")->capture_default_str();
   command.add_option("--disaggregate", options.disaggregate,
                      "PREFILL:DECODE engines, such as 1:3, with K and V sent over the device's link");
+  command.add_option("--chrome-trace", options.chrome_trace,
+                     "write the run as a timeline for chrome://tracing or Perfetto to this file");
   add_database_option(command, options.db);
 }
 

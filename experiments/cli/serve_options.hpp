@@ -29,6 +29,7 @@ struct ServeOptions {
   int max_sequences = 0;  // 0: the engine's
   int max_tokens = 0;     // 0: the model's context
   bool prefix_cache = false;
+  std::string chrome_trace;  // file
   std::string db;
 };
 void add_serve_options(CLI::App& command, ServeOptions& options);

@@ -91,6 +91,19 @@ class ServeTest(unittest.TestCase):
         a, b = (run(*self.OPTIONS, "--workload", SMALL, "--json").stdout for _ in range(2))
         self.assertEqual(a, b)
 
+    def test_its_timeline_as_a_chrome_trace(self):
+        path = FOLDER / "serve.trace.json"
+        run(*self.OPTIONS, "--workload", SMALL, "--chrome-trace", path)
+        events = json.loads(path.read_text())
+        events = events["traceEvents"] if isinstance(events, dict) else events
+        spans = [event for event in events if event["ph"] == "X"]
+        self.assertEqual(len(spans), 2 * 60)
+        self.assertTrue(any(event["ph"] == "C" and event["name"] == "requests" for event in events))
+        for thread in {span["tid"] for span in spans}:
+            own = sorted((span["ts"], span["dur"]) for span in spans if span["tid"] == thread)
+            for (start, duration), (following, _) in zip(own, own[1:]):
+                self.assertLessEqual(start + duration, following + 1)
+
     def test_a_file_in_another_format(self):
         path = FOLDER / "azure.csv"
         path.write_text("TIMESTAMP,ContextTokens,GeneratedTokens\r\n2023-11-16 18:15:46.6805900,374,44\r\n"
