@@ -104,8 +104,9 @@ void run(const Options& options) {
   const std::unique_ptr<Progress> progress = terminal_progress();
   const PolicyKnowledge knowledge(model, transformer, requested, *progress);
   std::vector<Policy> policies;
-  for (const PlannedPolicy& plan :
-       plan_policies(options.policies, requested, knowledge.context(options.prefix)))
+  PolicyOptions sizes = options.policies;
+  if (sizes.policies.empty() && sizes.equal_bytes.empty()) sizes.equal_bytes = "0.3";
+  for (const PlannedPolicy& plan : plan_policies(sizes, requested, knowledge.context(options.prefix)))
     policies.push_back(plan.policy);
   const std::vector<int32_t> ids = random_tokens(options.prefix + 1, shape.vocabulary, options.common);
   CompressedContext context(transformer, std::span(ids).first(ids.size() - 1), policies, knowledge.view(), 0,
@@ -140,13 +141,12 @@ void run(const Options& options) {
 
 void add_bench_decode(CLI::App& bench) {
   const auto options = std::make_shared<Options>();
-  CLI::App* command =
-      add_command(bench, "decode",
-                  "one decode step of the model: for one policy, and for many in one batch (default: 16 of "
-                  "different kinds, each at 0.3 of the bytes of full+f16)",
-                  "razorscope bench decode --prefix 512 --batch 16");
+  CLI::App* command = add_command(
+      bench, "decode",
+      "one decode step of the model: for one policy, and for many in one batch (default: 16 of "
+      "different kinds, each at 0.3 of the bytes of full+f16; policies that are given keep their sizes)",
+      "razorscope bench decode --prefix 512 --batch 16");
   add_model_options(*command, options->model);
-  options->policies.equal_bytes = "0.3";
   add_policy_options(*command, options->policies, false);
   command->add_option("--batch", options->batch, "sequences in the batch: policies are repeated or cut to it")
       ->check(CLI::Range(1, 1024));
