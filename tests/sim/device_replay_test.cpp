@@ -25,15 +25,21 @@ constexpr int prefix = 150;
 constexpr int steps = 37;
 const char* const policies =
     "full;full+q8_0;full+k=q8_0+v=f16;window:recent=40;window:recent=40+q4_0:residual=16;h2o:budget=64+q8_0;"
-    "snapkv:budget=64;razor/none:recent=40,heads=none;tova:budget=50";
+    "snapkv:budget=64;razor:recent=40;tova:budget=50";
 
 /// Replayed once for a test: a random trace of made_up_shape().
-std::vector<ReplayResult> replayed(const std::string& list, bool want_footprints = true) {
+std::vector<ReplayResult> replayed(const std::string& list, bool want_footprints = true, int head_size = 16) {
   testing::TraceOptions options;
   options.layers = 2;
   options.kv_heads = 2;
-  options.head_size = 16;
+  options.head_size = head_size;
   options.tokens = prefix + steps;
+  HeadScores& probe = options.probe.emplace();
+  probe.layers = options.layers;
+  probe.query_heads = options.query_heads();
+  probe.kv_heads = options.kv_heads;
+  probe.induction = {0.9, 0.1, 0.2, 0.1, 0.1, 0.2, 0.1, 0.1};
+  probe.echo = probe.induction;
   const testing::TemporaryFolder folder;
   const testing::PlainTrace plain(options);
   const Trace trace = plain.write(folder / "trace.safetensors");
@@ -173,23 +179,22 @@ TEST(DeviceReplay, StepsTakeWhatTheStepTimeModelSays) {
 TEST(DeviceReplay, TheFirstTokenWithoutRoomIsFoundInDecode) {
   const std::vector<ReplayResult> results = replayed("full");
   const DeployedCache cache(*results.front().footprints, made_up_shape(), 0);
-  // Room for exactly what step 20 holds: the next larger cache is too large.
-  int first_larger = 21;
-  while (cache.held(first_larger) <= cache.held(20)) ++first_larger;
+  // Room for exactly what step 5 holds: the next larger cache is too large.
+  int first_larger = 6;
+  while (cache.held(first_larger) <= cache.held(5)) ++first_larger;
   NoProgress progress;
   const DeviceReplayResult result =
-      device_replay(with_pool(cache.held(20)), footprints(results), progress).front();
+      device_replay(with_pool(cache.held(5) + 1.0), footprints(results), progress).front();
   ASSERT_TRUE(result.overflow);
   EXPECT_EQ(result.overflow->phase, DevicePhase::decode);
   EXPECT_EQ(result.overflow->token, prefix + first_larger);
 }
 
 TEST(DeviceReplay, TheFirstTokenWithoutRoomIsFoundInAPrompt) {
-  // 100 tokens in blocks of 16 are 112: of the third sequence, token 113 needs the next block.
-  const double row = 2.0 * 2 * 16 * 2 * 2;
-  const std::vector<ReplayResult> results = replayed("window:recent=40");
-  const auto compressed = static_cast<double>(results.front().compressed.physical());
-  DeviceReplayRequest request = with_pool(2 * compressed + 112 * row);
+  // Room for 112 of the third prompt's 160 slots: token 113 needs the next block of 16.
+  const std::vector<ReplayResult> results = replayed("full");
+  const auto prompt = static_cast<double>(results.front().compressed.physical());
+  DeviceReplayRequest request = with_pool(prompt * (2.0 + 112.0 / 160.0) + 1.0);
   request.sequences = 3;
   NoProgress progress;
   const DeviceReplayResult result = device_replay(request, footprints(results), progress).front();
@@ -287,7 +292,7 @@ TEST(DeployedCacheOf, AnotherShapeTakesHeadsInTurn) {
   shape.kv_heads = 3;
   shape.query_heads = 6;
   shape.head_size = 64;
-  for (const ReplayResult& result : replayed("full;window:recent=40;full+q8_0")) {
+  for (const ReplayResult& result : replayed("full;window:recent=40;full+q8_0", true, 32)) {
     const ReplayFootprints& recorded = *result.footprints;
     const DeployedCache cache(recorded, shape, 0);
     const bool coded = result.policy.find("q8_0") != std::string::npos;
