@@ -39,7 +39,8 @@ nlohmann::json moment_json(const DeviceMoment& moment) {
 /// "decode, token 1087" or "compression of sequence 3, layer 0".
 std::string moment_text(const DeviceMoment& moment, int sequences) {
   std::string text(to_string(moment.phase));
-  if (sequences > 1 && moment.phase != DevicePhase::decode) text += fmt::format(" {}", moment.sequence);
+  if (sequences > 1 && moment.phase != DevicePhase::decode)
+    text += fmt::format(" {}/{}", moment.sequence + 1, sequences);
   if (moment.layer >= 0) return text + fmt::format(", layer {}", moment.layer);
   return text + fmt::format(", token {}", moment.token);
 }

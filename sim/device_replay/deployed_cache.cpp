@@ -76,7 +76,8 @@ class HeadScaling {
     scaled.read.scores = growth * now.scores;
     const auto before = static_cast<double>(now.read());
     const double after = scaled.read.total() - scaled.read.scores;
-    scaled.held = before > 0.0 ? now.held * (after / before) : now.held;
+    const double used = now.held - now.padding;
+    scaled.held = rows_.wide * now.padding + (before > 0.0 ? used * (after / before) : used);
     return scaled;
   }
 

@@ -30,9 +30,10 @@ struct LayerCompression {
 /// A recorded cache on the shape that is deployed: bytes of one sequence, layer by layer. On the recorded
 /// shape with the recorded prompt these are the ledgers' own; else
 ///   layers and KV heads of the shape take those of the recording in turn (layer l that of l mod L);
-///   rows go with the head size, coded ones as their codec says; positions, scores and padding follow them;
+///   rows go with the head size, coded ones as their codec says, and so do positions, scores and spare room;
 ///   a longer prompt scales what a head keeps of it, and leaves alone how it grows from step to step, its
-///   residual window and its compensation slots.
+///   residual window, its compensation slots and its spare room.
+/// Caches grow as this program allocates them: by an eighth once a block is full.
 class DeployedCache {
  public:
   /// context: prompt tokens; 0: as recorded. InputError in the name of --context or --as where it makes no

@@ -51,8 +51,10 @@ void FootprintRecorder::attended(int layer, int step, int head, const HeadCache&
 
 void FootprintRecorder::stepped(int layer, int step, const LayerCache& cache) {
   for (int head = 0; head < cache.heads(); ++head) {
-    footprints_->footprint[footprints_->index(layer, step, head)].held =
-        narrow(static_cast<double>(cache.head(head).ledger().physical()));
+    const ByteLedger ledger = cache.head(head).ledger();
+    HeadFootprint& now = footprints_->footprint[footprints_->index(layer, step, head)];
+    now.held = narrow(static_cast<double>(ledger.physical()));
+    now.padding = narrow(static_cast<double>(ledger.padding));
   }
 }
 

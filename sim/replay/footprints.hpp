@@ -14,6 +14,7 @@ struct HeadFootprint {
   uint32_t tokens = 0;        // held while the step's query attends, its own included
   uint32_t tokens_read = 0;   // of them, by the query
   uint32_t held = 0;          // physical, once the step has dropped what it drops
+  uint32_t padding = 0;       // of it, what is allocated and not (yet) used
   uint32_t wide = 0;          // read: rows of elements with 16 bits or more
   uint32_t coded = 0;         // read: rows of narrower ones, scales included
   uint32_t residual = 0;      // read: rows that wait to be coded
@@ -25,7 +26,7 @@ struct HeadFootprint {
 
 /// What a policy's caches held and what queries read of them, step by step. Step 0 is the moment after the
 /// prefix was compressed: its reads are those of a query that would come then. Step s is the s-th decoded
-/// token. Bounded by check_replay: 32 bytes a step, layer and cache.
+/// token. Bounded by check_replay: 36 bytes a step, layer and cache.
 struct ReplayFootprints {
   std::string policy;  // canonical name
   int layers = 0;

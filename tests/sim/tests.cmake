@@ -1,6 +1,7 @@
 razorscope_tests(sim
   bootstrap_test.cpp
   closed_loop_test.cpp
+  device_replay_test.cpp
   equal_bytes_test.cpp
   every_chunk_test.cpp
   explain_test.cpp
