@@ -8,6 +8,7 @@
 #include "experiments/runner/rate_search.hpp"
 #include "experiments/store/report.hpp"
 #include "experiments/store/store.hpp"
+#include "experiments/store/text_table.hpp"
 #include "models/base/error.hpp"
 
 namespace razorscope::cli {
@@ -65,10 +66,10 @@ std::string note(const ServeOptions& options, const PolicySearch& of_policy) {
     return fmt::format(
         "{}: all {} requests may arrive at once ({:.0f} requests/s were tried): the workload is too short to "
         "saturate it; serve more requests",
-        of_policy.policy, probe.at("requests").get<size_t>(), of_policy.search.rate());
+        policy_cell(of_policy.policy, false), probe.at("requests").get<size_t>(), of_policy.search.rate());
   }
   std::string text = fmt::format("{}: even requests that are served alone ({} requests/s) miss --slo",
-                                 of_policy.policy, of_policy.search.probed_rate());
+                                 policy_cell(of_policy.policy, false), of_policy.search.probed_rate());
   for (const nlohmann::json& limit : probe.at("limits")) {
     const auto share = limit.at("share").get<double>();
     if (share >= options.slo_share) continue;

@@ -99,7 +99,7 @@ TEST_F(StoreTest, MakesFoldersAndSchema) {
                 "SELECT count(*) FROM pragma_table_list WHERE type = 'table' AND schema = 'main' AND name "
                 "NOT LIKE 'sqlite%' AND NOT strict"),
             0);
-  EXPECT_EQ(ask(path, "SELECT count(*) FROM sqlite_schema WHERE type = 'view'"), 7);
+  EXPECT_EQ(ask(path, "SELECT count(*) FROM sqlite_schema WHERE type = 'view'"), 11);
   SQLite::Database database(path.string());
   EXPECT_EQ(database.execAndGet("PRAGMA journal_mode").getString(), "wal");
   EXPECT_TRUE(Store::open_read_only(path).tradeoff().empty());

@@ -15,6 +15,9 @@ razorscope_tests(unit
   shape_catalogue_test.cpp
   step_time_test.cpp
   report_curves_test.cpp
+  child_pool_test.cpp
+  rate_search_test.cpp
+  store_deployments_test.cpp
   store_eval_test.cpp
   store_migration_test.cpp
   store_test.cpp

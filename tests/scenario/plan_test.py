@@ -1,6 +1,6 @@
-"""Devices, plans and serving as scripts use them: JSON keys, sums by hand, exit codes, messages.
+"""Plans, and one serving run at a time, as scripts use them: JSON keys, sums by hand, exit codes, messages.
 
-    serving_test.py RAZORSCOPE [unittest options]
+    plan_test.py RAZORSCOPE SOURCE_FOLDER [unittest options]
 """
 
 import json
@@ -12,7 +12,7 @@ import tempfile
 import unittest
 
 RAZORSCOPE = sys.argv[1]
-FOLDER = pathlib.Path(tempfile.mkdtemp(prefix="razorscope_serving_"))
+FOLDER = pathlib.Path(tempfile.mkdtemp(prefix="razorscope_plan_"))
 ENVIRONMENT = {**os.environ, "XDG_DATA_HOME": str(FOLDER / "data"), "XDG_CONFIG_HOME": str(FOLDER / "config")}
 ENVIRONMENT.pop("RAZORSCOPE_DEVICES", None)
 SMALL = "poisson:rate=4,requests=60,input=lognormal(600,0.8),output=lognormal(80,0.7),seed=1"
@@ -133,4 +133,4 @@ class ServeTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main(argv=[sys.argv[0], *sys.argv[2:]])
+    unittest.main(argv=[sys.argv[0], *sys.argv[3:]])
