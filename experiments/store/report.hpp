@@ -37,9 +37,9 @@ struct ReportData {
   std::vector<ClosedLoopRow> closed_loop;
   std::vector<TaskRow> tasks;
   std::vector<LadderRow> ladder;
-  std::vector<ServingRow> serving;
-  std::vector<MaxRateRow> max_rates;
-  std::vector<CapacityRow> plans;
+  std::vector<ServingRow> serving = {};
+  std::vector<MaxRateRow> max_rates = {};
+  std::vector<CapacityRow> plans = {};
 
   /// Whether there is nothing to report, of all sections or one.
   bool empty(std::optional<ReportSection> section = std::nullopt) const;
