@@ -764,6 +764,27 @@ class BenchTest(CommandLineTest):
         self.refuse("bench", "replay", "--trace", TRACE, "--prefix", TOKENS, "--steps", 1, names=[TRACE, TOKENS + 1])
 
 
+class ReplayOnDeviceTest(CommandLineTest):
+    REPLAY = ["replay", "--prefix", PREFIX, "--steps", STEPS, "--policies", "full;window:recent=32"]
+
+    def test_each_policy_on_a_simulated_device(self):
+        timeline = FOLDER / "device.trace.json"
+        done = run(*self.REPLAY, "--trace", TRACE, "--device", "L40S", "--as", "llama-3.1-8b", "--chrome-trace", timeline, "--json")
+        self.assertEqual(done.returncode, DONE, decode(done.stderr))
+        full, window = (policy["device"] for policy in json.loads(done.stdout)["policies"])
+        self.assertLess(window["decode_ms"]["mean"], full["decode_ms"]["mean"])
+        self.assertLess(window["occupancy"][-1]["kv_bytes"], full["occupancy"][-1]["kv_bytes"])
+        self.assertIsNone(full["overflow_token"])
+        events = json.loads(timeline.read_text())
+        self.assertGreater(len(events["traceEvents"] if isinstance(events, dict) else events), 100)
+
+    def test_options_of_a_device_need_one(self):
+        for options in (["--as", "llama-3.1-8b"], ["--chrome-trace", FOLDER / "x.json"], ["--sequences", 3]):
+            done = run(*self.REPLAY, "--trace", TRACE, *options)
+            self.assertEqual(done.returncode, BAD_INPUT, options)
+            self.assertIn("--device", decode(done.stderr))
+
+
 class DevicesTest(CommandLineTest):
     CARD = """[[device]]
 name = "My card"
