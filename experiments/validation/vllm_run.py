@@ -55,9 +55,11 @@ def main():
     parser.add_argument("requests")
     parser.add_argument("timeseries")
     parser.add_argument("--svg", help="draw running, waiting and KV use, simulated over measured")
-    parser.add_argument("options", nargs="*", help="of razorscope serve, after --")
-    arguments = parser.parse_args()
-    options = arguments.options or ["--device", "RTX 4090", "--model", "llama-3.1-8b", "--prefix-cache"]
+    own, options = sys.argv[1:], []
+    if "--" in own:  # what follows is for razorscope serve
+        own, options = own[:own.index("--")], own[own.index("--") + 1:]
+    arguments = parser.parse_args(own)
+    options = options or ["--device", "RTX 4090", "--model", "llama-3.1-8b", "--prefix-cache"]
     done = subprocess.run([arguments.program, "serve", "--json", "--workload", arguments.requests, *options],
                           capture_output=True, text=True, check=False)
     if done.returncode != 0:
