@@ -88,6 +88,13 @@ std::vector<std::string> notes_of(const ServeOptions& options, const std::vector
   std::vector<std::string> notes;
   for (const PolicySearch& of_policy : searches) {
     if (of_policy.search.outcome() != RateOutcome::found) notes.push_back(note(options, of_policy));
+    if (of_policy.search.exceeds_throughput()) {
+      notes.push_back(
+          fmt::format("{}: more than it completes a second when all arrive at once: the workload is over "
+                      "before a queue has "
+                      "built up; serve more requests for what can be kept up",
+                      policy_cell(of_policy.policy, false)));
+    }
   }
   for (const PolicySearch& of_policy : searches) {
     for (const nlohmann::json& line : best_probe(of_policy).at("notes")) {

@@ -42,6 +42,11 @@ class RateSearch {
   double rate() const;
   /// The probe to look at: the one at rate(), of `never` the lowest.
   double probed_rate() const;
+  /// Whether the answer exceeds what the saturated run completed a second: the requests are over before a
+  /// queue has built up, so that a longer workload would give less.
+  bool exceeds_throughput() const {
+    return outcome() == RateOutcome::found && saturated_throughput_ && rate() > *saturated_throughput_;
+  }
 
  private:
   struct Bracket {

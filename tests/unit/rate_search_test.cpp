@@ -25,6 +25,7 @@ TEST(RateSearchTest, FindsTheLimitWhereverItLies) {
     EXPECT_LE(of.rate(), limit);
     EXPECT_GE(of.rate(), limit / 1.021) << limit;
     EXPECT_EQ(of.probed_rate(), of.rate());
+    EXPECT_EQ(of.exceeds_throughput(), of.rate() > 10.0) << limit;
   }
 }
 
