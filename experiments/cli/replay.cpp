@@ -1,5 +1,6 @@
 #include "sim/replay/replay.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -145,6 +146,11 @@ void run(const Options& options) {
   const std::vector<ReplayRecord> records = records_of(results, planned, full_bytes, shared);
   Store store = Store::open_for_writing(results_database(options.db));
   const std::vector<TradeoffRow> rows = store_records(store, records, &Store::add_replay, &Store::tradeoff);
+  for (const DeviceReplayResult& result : on_device.results) {
+    const auto row = std::find_if(rows.begin(), rows.end(),
+                                  [&](const TradeoffRow& stored) { return stored.policy == result.policy; });
+    if (row != rows.end()) store.add_device_replay(row->run_id, device->deployment, result);
+  }
   if (options.common.json) {
     print_document(options, request, records, on_device);
   } else {

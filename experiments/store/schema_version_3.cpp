@@ -198,6 +198,38 @@ SELECT
 FROM rate_searches AS searches
 JOIN goodput ON goodput.run_id = searches.run_id;
 
+-- What the caches of a replay did on a simulated device.
+CREATE TABLE device_replays (
+  id INTEGER PRIMARY KEY,
+  run_id INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+  device_id INTEGER NOT NULL REFERENCES devices,
+  shape TEXT NOT NULL,  -- another than the run's model: bytes were scaled to it
+  weights TEXT NOT NULL CHECK (weights IN ('bf16', 'fp8', 'int8', 'int4')),
+  sequences INTEGER NOT NULL,      -- identical ones at once
+  prompt_tokens INTEGER NOT NULL,  -- of a sequence
+  capacity_bytes REAL NOT NULL,    -- that the engine may take
+  weights_bytes REAL NOT NULL,
+  non_kv_bytes REAL NOT NULL,
+  peak_kv_bytes REAL NOT NULL,  -- of all sequences
+  end_kv_bytes REAL NOT NULL,
+  overflow_tokens INTEGER,      -- of a sequence that were in when there was no room; NULL: there always was
+  prefill_ms REAL NOT NULL,
+  compression_ms REAL NOT NULL,
+  decode_mean_ms REAL NOT NULL,
+  total_ms REAL NOT NULL,
+  calibration TEXT NOT NULL,
+  UNIQUE (run_id, device_id, shape, weights, sequences, prompt_tokens, capacity_bytes, non_kv_bytes)
+) STRICT;
+CREATE INDEX device_replays_of_device ON device_replays (device_id);
+
+CREATE TABLE device_replay_occupancy (
+  device_replay_id INTEGER NOT NULL REFERENCES device_replays ON DELETE CASCADE,
+  ordinal INTEGER NOT NULL,
+  ms REAL NOT NULL,
+  kv_bytes REAL NOT NULL,  -- from then on
+  PRIMARY KEY (device_replay_id, ordinal)
+) STRICT, WITHOUT ROWID;
+
 CREATE VIEW provenance_of_deployment_runs AS
 SELECT
   runs.id AS run_id, runs.kind, policies.canonical_name AS policy, devices.name AS device, runs.command_line, runs.started_utc,

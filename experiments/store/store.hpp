@@ -13,6 +13,7 @@
 #include "experiments/store/provenance.hpp"
 #include "experiments/store/records.hpp"
 #include "experiments/store/rows.hpp"
+#include "sim/device_replay/device_replay.hpp"
 
 namespace razorscope {
 
@@ -85,6 +86,11 @@ class Store {
   int64_t add_plan(const PlanRecord& record);
   /// Stores what a search came to; its probes are stored already. The same search is replaced.
   int64_t add_rate_search(const RateSearchRecord& record);
+  /// Stores what the caches of a stored replay did on a simulated device, and returns its id; the same run on
+  /// the same deployment is replaced.
+  int64_t add_device_replay(int64_t run_id, const Deployment& deployment, const DeviceReplayResult& result);
+  /// KV bytes over time. Empty where there is no such device replay.
+  std::vector<OccupancyPoint> device_replay_occupancy(int64_t device_replay_id);
 
   /// The id of the run with a config_hash, where it is stored.
   std::optional<int64_t> find_run(const std::string& config_hash);

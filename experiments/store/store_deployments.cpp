@@ -3,6 +3,7 @@
 #include "experiments/store/content_hash.hpp"
 #include "experiments/store/deployment_columns.hpp"
 #include "experiments/store/device_constants.hpp"
+#include "experiments/store/device_id.hpp"
 #include "experiments/store/row_writer.hpp"
 #include "experiments/store/run_writer.hpp"
 #include "experiments/store/store.hpp"
@@ -15,20 +16,6 @@ namespace {
 /// The less trustworthy of the constants that 16-bit weights and caches need.
 Calibration calibration(const Device& device) {
   return std::max(device.attention.at("bf16").calibration, device.gemm.at("bf16").calibration);
-}
-
-int64_t device_id(SQLite::Database& database, const Device& device) {
-  return insert_returning_id(
-      database,
-      "INSERT INTO devices (content_hash, name, vendor, memory_bytes, memory_is_nominal, memory_kind, "
-      "bandwidth_bytes_per_second, bf16_operations_per_second, fp8_operations_per_second, "
-      "int8_operations_per_second, link_bytes_per_second, status, source, calibration, constants_of, "
-      "constants_json) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-      "ON CONFLICT DO UPDATE SET status = excluded.status, source = excluded.source RETURNING id",
-      content_hash(device), device.name, device.vendor, device.memory_bytes, device.memory_is_nominal,
-      device.memory_kind, device.bandwidth, device.bf16_peak, device.fp8_peak, device.int8_peak,
-      device.link_bandwidth, device.status, device.source, std::string(to_string(calibration(device))),
-      device.constants_of, constants_json(device).dump());
 }
 
 int64_t insert_deployment_run(SQLite::Database& database, const DeploymentRecord& record,
@@ -133,6 +120,20 @@ void insert_probes(SQLite::Database& database, int64_t search, const std::vector
 }
 
 }  // namespace
+
+int64_t device_id(SQLite::Database& database, const Device& device) {
+  return insert_returning_id(
+      database,
+      "INSERT INTO devices (content_hash, name, vendor, memory_bytes, memory_is_nominal, memory_kind, "
+      "bandwidth_bytes_per_second, bf16_operations_per_second, fp8_operations_per_second, "
+      "int8_operations_per_second, link_bytes_per_second, status, source, calibration, constants_of, "
+      "constants_json) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+      "ON CONFLICT DO UPDATE SET status = excluded.status, source = excluded.source RETURNING id",
+      content_hash(device), device.name, device.vendor, device.memory_bytes, device.memory_is_nominal,
+      device.memory_kind, device.bandwidth, device.bf16_peak, device.fp8_peak, device.int8_peak,
+      device.link_bandwidth, device.status, device.source, std::string(to_string(calibration(device))),
+      device.constants_of, constants_json(device).dump());
+}
 
 int64_t Store::add_serving(const ServingRecord& record) {
   SQLite::Database& database = writable().database();

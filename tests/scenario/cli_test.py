@@ -769,12 +769,20 @@ class ReplayOnDeviceTest(CommandLineTest):
 
     def test_each_policy_on_a_simulated_device(self):
         timeline = FOLDER / "device.trace.json"
-        done = run(*self.REPLAY, "--trace", TRACE, "--device", "L40S", "--as", "llama-3.1-8b", "--chrome-trace", timeline, "--json")
-        self.assertEqual(done.returncode, DONE, decode(done.stderr))
+        database = FOLDER / "device.db"
+        for _ in range(2):  # the second replaces the first
+            done = run(*self.REPLAY, "--trace", TRACE, "--device", "L40S", "--as", "llama-3.1-8b", "--chrome-trace", timeline,
+                       "--db", database, "--json")
+            self.assertEqual(done.returncode, DONE, decode(done.stderr))
+        with contextlib.closing(sqlite3.connect(database)) as connection:
+            stored = connection.execute(
+                "SELECT count(DISTINCT device_replays.id), count(*) FROM device_replays JOIN device_replay_occupancy "
+                "ON device_replay_id = device_replays.id").fetchone()
         full, window = (policy["device"] for policy in json.loads(done.stdout)["policies"])
         self.assertLess(window["decode_ms"]["mean"], full["decode_ms"]["mean"])
         self.assertLess(window["occupancy"][-1]["kv_bytes"], full["occupancy"][-1]["kv_bytes"])
         self.assertIsNone(full["overflow_token"])
+        self.assertEqual(stored, (2, len(full["occupancy"]) + len(window["occupancy"])))
         events = json.loads(timeline.read_text())
         self.assertGreater(len(events["traceEvents"] if isinstance(events, dict) else events), 100)
 
