@@ -5,6 +5,8 @@
 #include <cstring>
 #include <immintrin.h>
 
+#include "policies/kernels/lane_sums.hpp"
+
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC 12 says so of its own AVX-512 header
 #endif
@@ -40,24 +42,6 @@ RAZORSCOPE_BF16 void round_queries(const float* q, size_t count, uint16_t* round
     const __m256i half = cast<__m256i>(_mm512_cvtneps_pbh(_mm512_loadu_ps(q + i)));
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(rounded + i), half);
   }
-}
-
-/// Lane i: the sum of the lanes of sums[i].
-RAZORSCOPE_BF16_INLINE __m256 sums_of_lanes(const __m256* sums) {
-  __m256 pairs[4];
-  for (int i = 0; i < 4; ++i) {
-    pairs[i] = _mm256_add_ps(_mm256_unpacklo_ps(sums[2 * i], sums[2 * i + 1]),
-                             _mm256_unpackhi_ps(sums[2 * i], sums[2 * i + 1]));
-  }
-  __m256 fours[2];
-  for (int i = 0; i < 2; ++i) {
-    const __m256d a = _mm256_castps_pd(pairs[2 * i]);
-    const __m256d b = _mm256_castps_pd(pairs[2 * i + 1]);
-    fours[i] =
-        _mm256_add_ps(_mm256_castpd_ps(_mm256_unpacklo_pd(a, b)), _mm256_castpd_ps(_mm256_unpackhi_pd(a, b)));
-  }
-  return _mm256_add_ps(_mm256_permute2f128_ps(fours[0], fours[1], 0x20),
-                       _mm256_permute2f128_ps(fours[0], fours[1], 0x31));
 }
 
 /// Scores of a token and of the one behind it, whose row may be the same.

@@ -7,6 +7,7 @@
 #include <immintrin.h>
 
 #include "policies/kernels/bf16_dots.hpp"
+#include "policies/kernels/lane_sums.hpp"
 
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC 12 says so of its own AVX-512 header
@@ -70,24 +71,6 @@ RAZORSCOPE_VNNI_INLINE __m256 half_everywhere(const std::byte* address) {
   short half;
   std::memcpy(&half, address, sizeof(half));
   return _mm256_cvtph_ps(_mm_set1_epi16(half));
-}
-
-/// Lane i: the sum of the lanes of sums[i].
-RAZORSCOPE_VNNI_INLINE __m256 sums_of_lanes(const __m256* sums) {
-  __m256 pairs[4];
-  for (int i = 0; i < 4; ++i) {
-    pairs[i] = _mm256_add_ps(_mm256_unpacklo_ps(sums[2 * i], sums[2 * i + 1]),
-                             _mm256_unpackhi_ps(sums[2 * i], sums[2 * i + 1]));
-  }
-  __m256 fours[2];
-  for (int i = 0; i < 2; ++i) {
-    const __m256d a = _mm256_castps_pd(pairs[2 * i]);
-    const __m256d b = _mm256_castps_pd(pairs[2 * i + 1]);
-    fours[i] =
-        _mm256_add_ps(_mm256_castpd_ps(_mm256_unpacklo_pd(a, b)), _mm256_castpd_ps(_mm256_unpackhi_pd(a, b)));
-  }
-  return _mm256_add_ps(_mm256_permute2f128_ps(fours[0], fours[1], 0x20),
-                       _mm256_permute2f128_ps(fours[0], fours[1], 0x31));
 }
 
 /// f<Tile>(first row) for tiles of at most largest_tile rows.
