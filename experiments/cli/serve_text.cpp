@@ -2,20 +2,10 @@
 
 #include <fmt/format.h>
 
+#include "experiments/store/serving_json.hpp"
 #include "experiments/store/text_table.hpp"
 
 namespace razorscope::cli {
-namespace {
-
-nlohmann::json percentiles_json(const Percentiles& values) {
-  return {{"mean", values.mean * 1e3},
-          {"p50", values.p50 * 1e3},
-          {"p90", values.p90 * 1e3},
-          {"p99", values.p99 * 1e3},
-          {"max", values.max * 1e3}};
-}
-
-}  // namespace
 
 nlohmann::json timeline_json(const std::vector<TimelinePoint>& timeline) {
   nlohmann::json points = nlohmann::json::array();
@@ -35,31 +25,10 @@ nlohmann::json result_json(const ServingResult& result) {
   nlohmann::json refused = nlohmann::json::array();
   for (const auto& [reason, count] : result.refused)
     refused.push_back({{"requests", count}, {"reason", reason}});
-  return {{"requests", result.requests},
-          {"completed", result.completed},
-          {"refused", refused},
-          {"seconds", result.seconds},
-          {"ttft_ms", percentiles_json(result.ttft)},
-          {"tpot_ms", percentiles_json(result.tpot)},
-          {"itl_ms", percentiles_json(result.itl)},
-          {"e2e_ms", percentiles_json(result.e2e)},
-          {"request_rate", result.request_rate},
-          {"token_rate", result.token_rate},
-          {"prompt_token_rate", result.prompt_token_rate},
-          {"goodput", result.goodput},
-          {"goodput_share", result.goodput_share},
-          {"preemptions", result.preemptions},
-          {"cached_tokens", result.cached_tokens},
-          {"kv_blocks", result.kv_blocks},
-          {"peak_kv_use", result.peak_kv_use},
-          {"mean_kv_use", result.mean_kv_use},
-          {"mean_running", result.mean_running},
-          {"mean_waiting", result.mean_waiting},
-          {"memory_utilisation", result.memory_utilisation},
-          {"compute_utilisation", result.compute_utilisation},
-          {"steps", result.steps},
-          {"calibration", to_string(result.calibration)},
-          {"assumes_heads", result.assumes_heads}};
+  nlohmann::json out = serving_figures_json(result);
+  out["requests"] = result.requests;
+  out["refused"] = refused;
+  return out;
 }
 
 nlohmann::json limits_json(const std::vector<LimitReport>& limits) {

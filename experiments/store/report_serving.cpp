@@ -6,6 +6,7 @@
 #include "experiments/store/json_values.hpp"
 #include "experiments/store/report_formats.hpp"
 #include "experiments/store/report_groups.hpp"
+#include "experiments/store/serving_json.hpp"
 #include "experiments/store/text_table.hpp"
 
 // Workloads served, and searches for the highest rate, in each format.
@@ -93,42 +94,13 @@ std::optional<double> in_milliseconds(const std::optional<double>& seconds) {
   return seconds ? std::optional(*seconds * 1e3) : std::nullopt;
 }
 
-nlohmann::json percentiles_json(const Percentiles& values) {
-  return {{"mean", values.mean * 1e3},
-          {"p50", values.p50 * 1e3},
-          {"p90", values.p90 * 1e3},
-          {"p99", values.p99 * 1e3},
-          {"max", values.max * 1e3}};
-}
-
 nlohmann::json run_json(const ServingRow& row) {
-  const ServingResult& result = row.result;
-  nlohmann::json out = {{"policy", row.policy},
-                        {"label", policy_label(row.policy)},
-                        {"run", row.run_id},
-                        {"rate", or_null(row.rate)},
-                        {"completed", result.completed},
-                        {"refused", result.refused},
-                        {"seconds", result.seconds},
-                        {"request_rate", result.request_rate},
-                        {"token_rate", result.token_rate},
-                        {"prompt_token_rate", result.prompt_token_rate},
-                        {"goodput", result.goodput},
-                        {"goodput_share", result.goodput_share},
-                        {"preemptions", result.preemptions},
-                        {"cached_tokens", result.cached_tokens},
-                        {"kv_blocks", result.kv_blocks},
-                        {"peak_kv_use", result.peak_kv_use},
-                        {"mean_kv_use", result.mean_kv_use},
-                        {"mean_running", result.mean_running},
-                        {"mean_waiting", result.mean_waiting},
-                        {"memory_utilisation", result.memory_utilisation},
-                        {"compute_utilisation", result.compute_utilisation},
-                        {"steps", result.steps},
-                        {"calibration", to_string(result.calibration)},
-                        {"assumes_heads", result.assumes_heads}};
-  for (const auto& [name, values] : latencies(result))
-    out[std::string(name) + "_ms"] = percentiles_json(*values);
+  nlohmann::json out = serving_figures_json(row.result);
+  out.update({{"policy", row.policy},
+              {"label", policy_label(row.policy)},
+              {"run", row.run_id},
+              {"rate", or_null(row.rate)},
+              {"refused", row.result.refused}});
   return out;
 }
 
