@@ -10,6 +10,7 @@
 #include "experiments/cli/policy_options.hpp"
 #include "experiments/cli/run_records.hpp"
 #include "experiments/store/text_table.hpp"
+#include "models/language/shape_catalogue.hpp"
 
 namespace razorscope::cli {
 namespace {
@@ -207,7 +208,7 @@ void add_plan(CLI::App& app) {
   command->callback([options, command] {
     apply_common_options(options->common);
     if (command->count("--context") == 0) {
-      options->context = deployments(options->deployment).front().shape.context - options->output;
+      options->context = find_shape("--model", options->deployment.model).context - options->output;
     }
     run(*options);
   });

@@ -247,8 +247,8 @@ std::shared_ptr<const SequenceFootprint> PolicyFootprint::of_prompt(int tokens) 
     for (int h = 0; h < run.shape().kv_heads; ++h) {
       const auto i = static_cast<size_t>(h);
       heads.push_back(head_class(run, layer, h, kept[i], footprint->every_step_ ? most[i] : endless));
-      heads.back().drops = kept[i] < tokens || (footprint->every_step_ && most[i] < endless);
-      footprint->keeps_all_ = footprint->keeps_all_ && !heads.back().drops;
+      const bool drops = kept[i] < tokens || heads.back().capacity < endless;
+      footprint->keeps_all_ = footprint->keeps_all_ && !drops;
       add(footprint->all_, heads.back());
     }
     size_t slowest = 0;

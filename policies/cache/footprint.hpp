@@ -52,7 +52,6 @@ class SequenceFootprint {
     int kept = 0;      // of the prompt
     int capacity = 0;  // under every_step; else they grow without end
     bool is_protected = false;
-    bool drops = false;  // whether it ever loses a token
     HeadCacheSpec spec = {};
     double wide_bytes = 0.0;  // of a row in K and V, elements of 16 bits or more
     double coded_bytes = 0.0;

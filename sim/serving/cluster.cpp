@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <numeric>
 
 #include "models/base/error.hpp"
 
@@ -112,7 +113,7 @@ std::vector<std::unique_ptr<Sequence>> Cluster::end_step(size_t engine, double n
     --outstanding_[engine];
     result_.seconds = now;
   }
-  if (timeline_.wants(now)) sample(now);
+  sample(now);
   std::erase_if(done, [](const std::unique_ptr<Sequence>& sequence) {
     return sequence->generated >= sequence->output;
   });
@@ -133,51 +134,53 @@ std::optional<size_t> Cluster::place(std::unique_ptr<Sequence>& sequence) {
   return std::nullopt;
 }
 
+double Cluster::kv_use() const {
+  double used = 0.0;
+  double pool = 0.0;
+  for (const auto& engine : engines_) {
+    used += static_cast<double>(engine->referenced_bytes());
+    pool += static_cast<double>(engine->pool_bytes());
+  }
+  return used / pool;
+}
+
+size_t Cluster::running() const {
+  return std::accumulate(engines_.begin(), engines_.end(), size_t{0},
+                         [](size_t sum, const auto& engine) { return sum + engine->running(); });
+}
+
+size_t Cluster::waiting() const {
+  return std::accumulate(engines_.begin(), engines_.end(), size_t{0},
+                         [](size_t sum, const auto& engine) { return sum + engine->waiting(); });
+}
+
 void Cluster::integrate(double now) {
   const double passed = now - integrated_until_;
   if (passed <= 0.0) return;
   integrated_until_ = now;
-  double used = 0.0;
-  double pool = 0.0;
-  for (const auto& engine : engines_) {
-    running_seconds_ += passed * static_cast<double>(engine->running());
-    waiting_seconds_ += passed * static_cast<double>(engine->waiting());
-    used += static_cast<double>(engine->referenced_bytes());
-    pool += static_cast<double>(engine->pool_bytes());
-  }
-  kv_seconds_ += passed * used / pool;
+  running_seconds_ += passed * static_cast<double>(running());
+  waiting_seconds_ += passed * static_cast<double>(waiting());
+  kv_seconds_ += passed * kv_use();
 }
 
 void Cluster::sample(double now) {
   if (!timeline_.wants(now)) return;
   TimelinePoint point;
   point.time = now;
-  double used = 0.0;
-  double pool = 0.0;
-  for (const auto& engine : engines_) {
-    point.running += static_cast<int>(engine->running());
-    point.waiting += static_cast<int>(engine->waiting());
-    used += static_cast<double>(engine->referenced_bytes());
-    pool += static_cast<double>(engine->pool_bytes());
-    point.preemptions += engine->preemptions();
-  }
-  point.kv_use = used / pool;
+  point.running = static_cast<int>(running());
+  point.waiting = static_cast<int>(waiting());
+  point.kv_use = kv_use();
+  for (const auto& engine : engines_) point.preemptions += engine->preemptions();
   point.output_tokens = output_tokens_;
   point.prompt_tokens = prompt_tokens_;
   timeline_.add(point);
 }
 
 std::string Cluster::describe_stall() const {
-  size_t running = 0;
-  size_t waiting = 0;
-  for (const auto& engine : engines_) {
-    running += engine->running();
-    waiting += engine->waiting();
-  }
   return fmt::format(
       "the simulated engines stand still with {} of {} requests unfinished ({} running, {} waiting): their "
       "caches cannot grow and nothing is left to preempt",
-      workload_.requests.size() - finished_, workload_.requests.size(), running, waiting);
+      workload_.requests.size() - finished_, workload_.requests.size(), running(), waiting());
 }
 
 ServingResult Cluster::result() {

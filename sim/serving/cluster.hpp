@@ -42,6 +42,9 @@ class Cluster {
 
  private:
   size_t route();
+  double kv_use() const;  // share of all pools that sequences hold
+  size_t running() const;
+  size_t waiting() const;
   void sample(double now);
   void integrate(double now);
 
