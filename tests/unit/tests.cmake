@@ -19,6 +19,7 @@ razorscope_tests(unit
   rate_search_test.cpp
   store_deployments_test.cpp
   store_eval_test.cpp
+  store_merge_test.cpp
   store_migration_test.cpp
   store_test.cpp
   tensor_type_test.cpp
