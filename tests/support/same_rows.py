@@ -41,7 +41,8 @@ class Table:
         alone = self.primary_key[0] if len(self.primary_key) == 1 else None
         self.id = alone if alone and types[alone] == "INTEGER" and alone not in self.references else None
         self.unique = []
-        for index in database.execute('SELECT name FROM pragma_index_list(?) WHERE "unique"', (name,)).fetchall():
+        # A partial index tells apart only those rows that the whole ones leave to it.
+        for index in database.execute('SELECT name FROM pragma_index_list(?) WHERE "unique" ORDER BY partial', (name,)).fetchall():
             self.unique.append([row[0] for row in database.execute("SELECT name FROM pragma_index_info(?)", index)])
         self.rows = [dict(zip(self.columns, row)) for row in database.execute(f"SELECT * FROM {quoted(name)}")]
         self.by_id = {row[self.id]: row for row in self.rows} if self.id else {}
