@@ -17,6 +17,7 @@ razorscope_tests(unit
   report_curves_test.cpp
   child_pool_test.cpp
   rate_search_test.cpp
+  slurm_test.cpp
   store_deployments_test.cpp
   store_eval_test.cpp
   store_merge_test.cpp
