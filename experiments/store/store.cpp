@@ -123,27 +123,26 @@ Connection& Store::writable() {
   return *connection_;
 }
 
-// Both begin immediately: a transaction that reads first and writes later cannot wait for another writer.
+void Store::together(const std::function<void()>& task) {
+  writable();
+  connection_->transact(task);
+}
 
 int64_t Store::add_replay(const ReplayRecord& record) {
   SQLite::Database& database = writable().database();
-  return connection_->guarded([&] {
-    SQLite::Transaction transaction(database, SQLite::TransactionBehavior::IMMEDIATE);
+  return connection_->transact([&] {
     const int64_t run = insert_replay(database, record);
     insert_result(database, run, record.result);
     insert_head_errors(database, run, record.result.heads);
-    transaction.commit();
     return run;
   });
 }
 
 int64_t Store::add_probe(const ProbeRecord& record) {
   SQLite::Database& database = writable().database();
-  return connection_->guarded([&] {
-    SQLite::Transaction transaction(database, SQLite::TransactionBehavior::IMMEDIATE);
+  return connection_->transact([&] {
     const int64_t probe = insert_probe(database, record);
     insert_probe_heads(database, probe, record.scores);
-    transaction.commit();
     return probe;
   });
 }
