@@ -1,5 +1,6 @@
 #include "sim/probe/probe.hpp"
 
+#include <chrono>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -54,8 +55,10 @@ ProbeRecord measure(const Options& options, const ModelFile& model, bool block_g
   tell_cost(options.common, cost);
   const std::unique_ptr<Progress> progress = terminal_progress();
   ProbeRecord record;
+  const auto begin = std::chrono::steady_clock::now();
   record.scores =
       run_probe(model.load(options.model.compute), block, options.repeats, bos, variant, *progress);
+  record.wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   if (options.ids_file.empty()) {
     record.scores.seed = options.common.seed;
     record.scores.token_source = options.source;
@@ -63,6 +66,7 @@ ProbeRecord measure(const Options& options, const ModelFile& model, bool block_g
     record.block = block;
   }
   record.model = {model.shape(), model.sha256()};
+  record.command_line = command_line();
   record.provenance = current_provenance(options.model.compute);
   return record;
 }

@@ -20,7 +20,9 @@ razorscope_tests(unit
   store_deployments_test.cpp
   store_eval_test.cpp
   store_migration_test.cpp
+  store_schema_test.cpp
   store_test.cpp
+  store_views_test.cpp
   tensor_type_test.cpp
   trace_test.cpp
   transformer_test.cpp
