@@ -5,7 +5,7 @@
 namespace razorscope::cli {
 
 /// Each adds one subcommand, whose callback does the work. A new subcommand is a file that defines one of
-/// these, and a line in main.cpp.
+/// these, and a line in command_app.cpp.
 void add_inspect(CLI::App& app);
 void add_tokenize(CLI::App& app);
 void add_logits(CLI::App& app);
@@ -22,6 +22,7 @@ void add_policies(CLI::App& app);
 void add_report(CLI::App& app);
 void add_plan(CLI::App& app);
 void add_serve(CLI::App& app);
+void add_sweep(CLI::App& app);
 void add_bench(CLI::App& app);
 
 }  // namespace razorscope::cli

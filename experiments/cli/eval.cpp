@@ -6,6 +6,7 @@
 #include "experiments/cli/commands.hpp"
 #include "experiments/cli/options.hpp"
 #include "experiments/cli/policy_options.hpp"
+#include "experiments/cli/run_cost.hpp"
 #include "experiments/cli/run_records.hpp"
 #include "experiments/store/policy_label.hpp"
 #include "experiments/store/report.hpp"
@@ -169,6 +170,10 @@ void run(const Options& options) {
     request.texts.push_back(loaded.ids);
     shared.texts.push_back(describe_text(text, loaded.text));
   }
+  const auto texts = static_cast<double>(options.texts.size());
+  tell_cost(options.common,
+            closed_loop_cost(model, options.model.compute, texts * options.prefix, texts * options.steps,
+                             options.prefix + options.steps, planned_runs(options.policies)));
   const Transformer transformer = model.load(options.model.compute);
   const std::unique_ptr<Progress> progress = terminal_progress();
   const PolicyKnowledge knowledge(model, transformer, requested, *progress);
@@ -221,6 +226,7 @@ void add_eval(CLI::App& app) {
                       "one of the policies: how much more KL each other one costs at the same share, paired");
   add_database_option(*command, options->db);
   add_common_options(*command, options->common, true);
+  add_estimate_option(*command, options->common);
   command->callback([options] {
     apply_common_options(options->common);
     run(*options);

@@ -10,6 +10,7 @@
 #include "experiments/cli/explanation_picture.hpp"
 #include "experiments/cli/options.hpp"
 #include "experiments/cli/policy_options.hpp"
+#include "experiments/cli/run_cost.hpp"
 #include "experiments/cli/run_records.hpp"
 #include "experiments/store/store.hpp"
 #include "models/base/error.hpp"
@@ -120,6 +121,11 @@ void run(Options& options) {
   const ModelFile model(find_model(options.model.name));
   check_filter(options.filter, model.shape());
   const Tokenizer tokenizer = model.tokenizer();
+  // A token has a few bytes; the text is read as it is and without its verdict, the answers under every
+  // policy.
+  const auto about = static_cast<int>(options.request.text.size() / 3 + 100);
+  tell_cost(options.common, closed_loop_cost(model, options.model.compute, 2.0 * about, 40.0, about,
+                                             planned_runs(options.policies)));
   const Transformer transformer = model.load(options.model.compute);
   const std::unique_ptr<Progress> progress = terminal_progress();
   const PolicyKnowledge knowledge(model, transformer, requested, *progress);
@@ -140,8 +146,10 @@ void run(Options& options) {
   shared.model = {model.shape(), model.sha256()};
   shared.text = describe_text(options.text_file, options.request.text);
   Store store = Store::open_for_writing(results_database(options.db));
-  for (const ExplainRecord& record : records_of(explanation, *planned, options.request, full_bytes, shared))
-    store.add_explanation(record);
+  store.together([&] {
+    for (const ExplainRecord& record : records_of(explanation, *planned, options.request, full_bytes, shared))
+      store.add_explanation(record);
+  });
   if (!options.picture.empty()) write_picture(options.picture, explanation, options.filter);
   if (options.common.json) {
     print_document(explanation, options);
@@ -192,6 +200,7 @@ void add_explain(CLI::App& app) {
   add_policy_options(*command, options->policies);
   add_database_option(*command, options->db);
   add_common_options(*command, options->common, true);
+  add_estimate_option(*command, options->common);
   command->callback([options] {
     apply_common_options(options->common);
     run(*options);

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <fmt/format.h>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -82,9 +83,12 @@ class HeadStudy {
     probe.kind = kind;
     probe.name = name;
     const std::unique_ptr<Progress> progress = terminal_progress();
+    const auto begin = std::chrono::steady_clock::now();
     probe.scores = run_probe(transformer_, block, default_probe_repeats, tokenizer_.bos(),
                              ProbeVariant::sum_prior, *progress);
     ProbeRecord record;
+    record.command_line = command_line();
+    record.wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     if (seed) {
       probe.scores.seed = static_cast<uint64_t>(*seed);
       probe.scores.token_source = "vocabulary";

@@ -2,8 +2,9 @@
 #include <cstdio>
 #include <fmt/format.h>
 #include <new>
+#include <nlohmann/json.hpp>
 
-#include "experiments/cli/commands.hpp"
+#include "experiments/cli/command_app.hpp"
 #include "experiments/cli/options.hpp"
 #include "models/base/error.hpp"
 
@@ -18,45 +19,22 @@ int report(int code, const char* problem) {
 
 int run(int argc, char** argv) {
   namespace cli = razorscope::cli;
-  CLI::App app(
-      "razorscope measures what KV cache policies cost in error and save in bytes, on your own model and "
-      "text.");
-  app.name("razorscope");
-  app.require_subcommand(1);
-  app.set_version_flag("--version", std::string(RAZORSCOPE_VERSION));
-  app.footer(
-      "Start with:  razorscope inspect smollm2-135m\n"
-      "             razorscope policies\n"
-      "Each subcommand explains itself with --help. Exit codes: 0 done, 1 failed, 2 bad usage or input, 130 "
-      "interrupted.");
-  cli::add_inspect(app);
-  cli::add_tokenize(app);
-  cli::add_logits(app);
-  cli::add_probe(app);
-  cli::add_heads(app);
-  cli::add_record(app);
-  cli::add_replay(app);
-  cli::add_generate(app);
-  cli::add_eval(app);
-  cli::add_task(app);
-  cli::add_explain(app);
-  cli::add_devices(app);
-  cli::add_policies(app);
-  cli::add_report(app);
-  cli::add_plan(app);
-  cli::add_serve(app);
-  cli::add_bench(app);
+  const std::unique_ptr<CLI::App> app = cli::command_app();
   if (argc > 1 && argv[1][0] != '-') {
     std::vector<std::string> names;
-    for (const CLI::App* command : app.get_subcommands(nullptr)) names.push_back(command->get_name());
+    for (const CLI::App* command : app->get_subcommands(nullptr)) names.push_back(command->get_name());
     if (std::find(names.begin(), names.end(), argv[1]) == names.end()) {
       throw razorscope::InputError("usage", razorscope::unknown_name("subcommand", argv[1], names));
     }
   }
   try {
-    app.parse(argc, argv);
+    app->parse(argc, argv);
   } catch (const CLI::ParseError& problem) {
-    return app.exit(problem) == 0 ? done : bad_input;
+    return app->exit(problem) == 0 ? done : bad_input;
+  } catch (const cli::CostTold& told) {
+    cli::print_json({{"memory_bytes", told.cost().memory_bytes},
+                     {"seconds", told.cost().seconds},
+                     {"disk_bytes", told.cost().disk_bytes}});
   }
   return done;
 }

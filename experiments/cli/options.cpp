@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <omp.h>
 
+#include "experiments/runner/shell_line.hpp"
 #include "models/base/error.hpp"
 #include "models/base/mapped_file.hpp"
 #include "policies/kernels/target.hpp"
@@ -154,21 +155,9 @@ std::filesystem::path results_database(const std::string& db) {
 
 std::string command_line() {
   std::ifstream in("/proc/self/cmdline", std::ios::binary);
-  std::string line;
-  for (std::string word; std::getline(in, word, '\0');) {
-    const bool plain = !word.empty() && word.find_first_not_of(
-                                            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                            "-_./=:,+@%") == std::string::npos;
-    if (!line.empty()) line += ' ';
-    if (plain) {
-      line += word;
-      continue;
-    }
-    line += '\'';
-    for (const char c : word) line += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    line += '\'';
-  }
-  return line;
+  std::vector<std::string> words;
+  for (std::string word; std::getline(in, word, '\0');) words.push_back(word);
+  return shell_line(words);
 }
 
 double assumed_seconds(const ModelFile& model, Compute compute, double rows) {

@@ -21,6 +21,7 @@ struct CommonOptions {
   int threads = 0;  // 0: all cores
   std::string target;
   uint64_t seed = 1;
+  bool estimate = false;  // see tell_cost; only of commands that take --estimate
 };
 
 /// Adds --json, --threads, --target and, where it matters, --seed.
@@ -85,6 +86,8 @@ void print_json(const nlohmann::json& document);
 /// Progress on stderr: a line that redraws itself on a terminal, a line every 10 s otherwise; nothing for
 /// what takes less than two seconds. Throws Interrupted once SIGINT or SIGTERM has come.
 std::unique_ptr<Progress> terminal_progress();
+/// Throws Interrupted once SIGINT or SIGTERM has come.
+void throw_if_interrupted();
 /// Makes SIGINT and SIGTERM end the program through Interrupted.
 void install_interrupt_handler();
 

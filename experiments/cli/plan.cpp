@@ -8,6 +8,7 @@
 #include "experiments/cli/deployment_options.hpp"
 #include "experiments/cli/options.hpp"
 #include "experiments/cli/policy_options.hpp"
+#include "experiments/cli/run_cost.hpp"
 #include "experiments/cli/run_records.hpp"
 #include "experiments/store/text_table.hpp"
 #include "models/language/shape_catalogue.hpp"
@@ -154,13 +155,16 @@ PlanRecord describe(const Options& options, const Policy& policy, const Deployme
 
 void run(const Options& options) {
   const std::vector<Policy> policies = parse_policies({options.policies, ""});
+  const std::vector<Deployment> on = deployments(options.deployment);
+  const double runs = static_cast<double>(policies.size() * on.size());
+  tell_cost(options.common, {60e6, 0.02 * runs, 1000.0 * runs});
   std::vector<PlanRow> rows;
   std::vector<PlanRecord> records;
   std::vector<std::string> notes;
   const auto add_note = [&](const std::string& note) {
     if (std::find(notes.begin(), notes.end(), note) == notes.end()) notes.push_back(note);
   };
-  for (const Deployment& deployment : deployments(options.deployment)) {
+  for (const Deployment& deployment : on) {
     for (const Policy& policy : policies) {
       PolicyFootprint footprint(policy, deployment.shape, nullptr, deployment.tp);
       PlanRecord& record = records.emplace_back(describe(options, policy, deployment));
@@ -176,7 +180,9 @@ void run(const Options& options) {
     }
   }
   Store store = Store::open_for_writing(results_database(options.db));
-  for (const PlanRecord& record : records) store.add_plan(record);
+  store.together([&] {
+    for (const PlanRecord& record : records) store.add_plan(record);
+  });
   if (options.common.json) {
     nlohmann::json document = {{"rows", nlohmann::json::array()}, {"notes", notes}};
     for (const PlanRow& row : rows) document["rows"].push_back(row_json(row, options));
@@ -196,6 +202,7 @@ void add_plan(CLI::App& app) {
       "razorscope plan --devices \"H100 SXM;Ascend 910B2\" --model llama-3.1-70b --tp 8 --context 131072 "
       "--policies \"full;razor;razor+q8_0\"");
   add_common_options(*command, options->common);
+  add_estimate_option(*command, options->common);
   add_deployment_options(*command, options->deployment, true);
   command->add_option("--policies", options->policies, "policies, separated by ';' (razorscope policies)")
       ->capture_default_str();

@@ -1,11 +1,13 @@
 #include "sim/probe/probe.hpp"
 
+#include <chrono>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "experiments/cli/commands.hpp"
 #include "experiments/cli/options.hpp"
+#include "experiments/cli/run_cost.hpp"
 #include "experiments/store/store.hpp"
 #include "models/base/error.hpp"
 #include "models/language/model_file.hpp"
@@ -47,10 +49,16 @@ ProbeRecord measure(const Options& options, const ModelFile& model, bool block_g
     bos = static_cast<int32_t>(
         model.gguf().integer("tokenizer.ggml.bos_token_id", 0, model.shape().vocabulary - 1, -1));
   }
+  const int tokens = static_cast<int>(block.size()) * options.repeats + 1;
+  RunCost cost = closed_loop_cost(model, options.model.compute, tokens, 0.0, tokens, 0);
+  cost.disk_bytes = 40.0 * model.shape().layers * model.shape().query_heads;
+  tell_cost(options.common, cost);
   const std::unique_ptr<Progress> progress = terminal_progress();
   ProbeRecord record;
+  const auto begin = std::chrono::steady_clock::now();
   record.scores =
       run_probe(model.load(options.model.compute), block, options.repeats, bos, variant, *progress);
+  record.wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   if (options.ids_file.empty()) {
     record.scores.seed = options.common.seed;
     record.scores.token_source = options.source;
@@ -58,6 +66,7 @@ ProbeRecord measure(const Options& options, const ModelFile& model, bool block_g
     record.block = block;
   }
   record.model = {model.shape(), model.sha256()};
+  record.command_line = command_line();
   record.provenance = current_provenance(options.model.compute);
   return record;
 }
@@ -148,6 +157,7 @@ void add_probe(CLI::App& app) {
       ->capture_default_str();
   add_database_option(*command, options->db);
   add_common_options(*command, options->common, true);
+  add_estimate_option(*command, options->common);
   command->callback([options, block] {
     apply_common_options(options->common);
     run(*options, block->count() > 0);

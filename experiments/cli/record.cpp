@@ -3,6 +3,7 @@
 
 #include "experiments/cli/commands.hpp"
 #include "experiments/cli/options.hpp"
+#include "experiments/cli/run_cost.hpp"
 #include "models/base/error.hpp"
 #include "models/base/machine.hpp"
 #include "models/language/model_file.hpp"
@@ -69,9 +70,10 @@ void announce(const Options& options, const ModelFile& model, size_t tokens, Tra
   const size_t memory = model.weight_bytes(options.model.compute) + cache + activations;
   refuse_beyond_memory("record", "weights, cache and activations", memory);
   const auto file = static_cast<double>(TraceRecorder::file_bytes(shape, tokens, dtype));
+  const double seconds = assumed_seconds(model, options.model.compute, static_cast<double>(tokens));
+  tell_cost(options.common, {static_cast<double>(memory), seconds, file});
   fmt::print(stderr, "record: {} tokens of {}, about {} of memory, a trace of {}, about {:.0f} s\n", tokens,
-             shape.name, format_bytes(static_cast<double>(memory)), format_bytes(file),
-             assumed_seconds(model, options.model.compute, static_cast<double>(tokens)));
+             shape.name, format_bytes(static_cast<double>(memory)), format_bytes(file), seconds);
   std::error_code unknown;
   const std::filesystem::file_status target = std::filesystem::status(options.out, unknown);
   if (options.out.empty() || (std::filesystem::exists(target) && !std::filesystem::is_regular_file(target))) {
@@ -140,6 +142,7 @@ void add_record(CLI::App& app) {
   command->add_option("--dtype", options->dtype, "element type in the file: f32, f16, bf16")
       ->capture_default_str();
   add_common_options(*command, options->common);
+  add_estimate_option(*command, options->common);
   command->callback([options] {
     apply_common_options(options->common);
     run(*options);

@@ -9,6 +9,7 @@
 #include "experiments/cli/device_replay.hpp"
 #include "experiments/cli/options.hpp"
 #include "experiments/cli/policy_options.hpp"
+#include "experiments/cli/run_cost.hpp"
 #include "experiments/cli/run_records.hpp"
 #include "experiments/store/records.hpp"
 #include "experiments/store/report.hpp"
@@ -124,14 +125,16 @@ void run(const Options& options) {
   const std::optional<DeviceReplayRequest> device = device_replay_request(options.device, trace);
   request.want_footprints = device.has_value();
   check_replay(trace, request);
+  const TraceBounds bounds(trace, request.prefix);
+  const SelectionContext context = selection_context(trace, request.prefix, bounds);
+  const std::vector<PlannedPolicy> planned = plan_policies(options.policies, request.policies, context);
+  tell_cost(options.common,
+            replay_cost(trace.shape(), options.prefix, options.steps, static_cast<int>(planned.size())));
   ReplayRecord shared = describe_trace(trace);
   shared.prefix = request.prefix;
   shared.steps = request.steps;
   describe_command(shared, options.common.seed, Compute::f32);
-  const TraceBounds bounds(trace, request.prefix);
-  const SelectionContext context = selection_context(trace, request.prefix, bounds);
   const size_t full_bytes = full_f16_bytes(context);
-  const std::vector<PlannedPolicy> planned = plan_policies(options.policies, request.policies, context);
   request.policies.clear();
   for (const PlannedPolicy& plan : planned) request.policies.push_back(plan.policy);
   const std::unique_ptr<Progress> progress = terminal_progress();
@@ -145,12 +148,16 @@ void run(const Options& options) {
   }
   const std::vector<ReplayRecord> records = records_of(results, planned, full_bytes, shared);
   Store store = Store::open_for_writing(results_database(options.db));
-  const std::vector<TradeoffRow> rows = store_records(store, records, &Store::add_replay, &Store::tradeoff);
-  for (const DeviceReplayResult& result : on_device.results) {
-    const auto row = std::find_if(rows.begin(), rows.end(),
-                                  [&](const TradeoffRow& stored) { return stored.policy == result.policy; });
-    if (row != rows.end()) store.add_device_replay(row->run_id, device->deployment, result);
-  }
+  std::vector<TradeoffRow> rows;
+  store.together([&] {
+    rows = store_records(store, records, &Store::add_replay, &Store::tradeoff);
+    for (const DeviceReplayResult& result : on_device.results) {
+      const auto row = std::find_if(rows.begin(), rows.end(), [&](const TradeoffRow& stored) {
+        return stored.policy == result.policy;
+      });
+      if (row != rows.end()) store.add_device_replay(row->run_id, device->deployment, result);
+    }
+  });
   if (options.common.json) {
     print_document(options, request, records, on_device);
   } else {
@@ -184,6 +191,7 @@ void add_replay(CLI::App& app) {
   command->add_flag("--kept", options->kept, "kept positions of the prefix per layer and KV head too (JSON)");
   add_device_replay_options(*command, options->device);
   add_common_options(*command, options->common, true);
+  add_estimate_option(*command, options->common);
   command->callback([options] {
     apply_common_options(options->common);
     run(*options);

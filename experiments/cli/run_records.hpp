@@ -19,13 +19,15 @@ void describe_command(RunRecord& record, uint64_t seed, Compute compute);
 /// Fills in what a planned policy is compared under. full_f16_bytes: after the same prefix, where known.
 void describe_policy(RunRecord& record, const PlannedPolicy& plan, std::optional<size_t> full_f16_bytes);
 
-/// Stores the records, each one transaction, and gives the report's rows of them. A run of the same
+/// Stores the records in one transaction, and gives the report's rows of them. A run of the same
 /// configuration is replaced.
 template <typename Record, typename Row>
 std::vector<Row> store_records(Store& store, const std::vector<Record>& records,
                                int64_t (Store::*add)(const Record&), std::vector<Row> (Store::*read)()) {
   std::set<int64_t> ids;
-  for (const Record& record : records) ids.insert((store.*add)(record));
+  store.together([&] {
+    for (const Record& record : records) ids.insert((store.*add)(record));
+  });
   std::vector<Row> rows = (store.*read)();
   std::erase_if(rows, [&](const Row& row) { return !ids.contains(row.run_id); });
   return rows;

@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <thread>
 
+#include "experiments/runner/child_message.hpp"
 #include "models/base/error.hpp"
 
 namespace razorscope::cli {
@@ -15,23 +16,12 @@ size_t processes_at_once(const ServeOptions& options) {
   return std::max(1U, std::thread::hardware_concurrency());
 }
 
-/// The last line on stderr, without the program's name before it.
-std::string message(const std::string& error) {
-  const size_t end = error.find_last_not_of('\n');
-  if (end == std::string::npos) return "ended without a word";
-  const size_t begin = error.find_last_of('\n', end) + 1;  // npos + 1 is 0
-  const std::string line = error.substr(begin, end + 1 - begin);
-  constexpr std::string_view name = "razorscope: ";
-  return line.starts_with(name) ? line.substr(name.size()) : line;
-}
-
 [[noreturn]] void fail(const std::string& run, const ChildExit& exit) {
   constexpr int bad_input = 2;
   constexpr int interrupted = 130;
   if (exit.exit_code == interrupted) throw Interrupted();
-  if (exit.exit_code == bad_input) throw InputError(run, message(exit.error_tail));
-  throw std::runtime_error(
-      fmt::format("{}: {} (exit code {})", run, message(exit.error_tail), exit.exit_code));
+  if (exit.exit_code == bad_input) throw InputError(run, child_message(exit));
+  throw std::runtime_error(fmt::format("{}: {} (exit code {})", run, child_message(exit), exit.exit_code));
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <fmt/format.h>
 
+#include "experiments/cli/run_cost.hpp"
 #include "models/base/error.hpp"
 
 namespace razorscope::cli {
@@ -27,6 +28,7 @@ void read_disaggregation(const std::string& text, ServingSetup& setup) {
 
 void add_serve_options(CLI::App& command, ServeOptions& options) {
   add_common_options(command, options.common, true);
+  add_estimate_option(command, options.common);
   add_deployment_options(command, options.deployment, false);
   command
       .add_option("--policies,--policy", options.policies,

@@ -8,6 +8,7 @@
 #include "experiments/cli/commands.hpp"
 #include "experiments/cli/options.hpp"
 #include "experiments/cli/policy_options.hpp"
+#include "experiments/cli/run_cost.hpp"
 #include "experiments/cli/run_records.hpp"
 #include "experiments/store/report.hpp"
 #include "experiments/store/store.hpp"
@@ -136,6 +137,23 @@ void print_document(const TaskOutcome& outcome, const std::vector<PlannedPolicy>
               {"seed", options.settings.seed}});
 }
 
+/// Each context is read once, each question (some 30 tokens, with its answer) under all policies.
+RunCost task_cost(const Options& options, const ModelFile& model) {
+  const TaskSettings& settings = options.settings;
+  const bool needle = settings.task == "needle";
+  const double contexts = needle ? static_cast<double>(settings.depths) * settings.facts : settings.contexts;
+  const double questions = needle ? contexts : contexts * settings.facts;
+  double prompt_rows = 0.0;
+  int longest = 1;
+  for (const int length : settings.lengths) {
+    prompt_rows += contexts * length;
+    longest = std::max(longest, length);
+  }
+  return closed_loop_cost(model, options.model.compute, prompt_rows,
+                          30.0 * questions * static_cast<double>(settings.lengths.size()), longest,
+                          planned_runs(options.policies));
+}
+
 void run(Options& options) {
   options.settings.lengths = parse_integer_list("--lengths", options.lengths);
   options.settings.seed = options.common.seed;
@@ -143,6 +161,7 @@ void run(Options& options) {
   const ModelFile model(find_model(options.model.name));
   const std::string haystack = read_utf8_file(options.text);
   const Tokenizer tokenizer = model.tokenizer();
+  tell_cost(options.common, task_cost(options, model));
   const Transformer transformer = model.load(options.model.compute);
   const std::unique_ptr<Progress> progress = terminal_progress();
   const PolicyKnowledge knowledge(model, transformer, requested, *progress);
@@ -189,6 +208,7 @@ CLI::App* add_one(CLI::App& tasks, const std::shared_ptr<Options>& options, cons
   add_policy_options(*command, options->policies);
   add_database_option(*command, options->db);
   add_common_options(*command, options->common, true);
+  add_estimate_option(*command, options->common);
   command->callback([options, task] {
     options->settings.task = task;
     apply_common_options(options->common);

@@ -16,6 +16,14 @@ volatile std::sig_atomic_t interrupt_came = 0;
 
 void on_interrupt(int /*signal*/) { interrupt_came = 1; }
 
+}  // namespace
+
+void throw_if_interrupted() {
+  if (interrupt_came != 0) throw Interrupted();
+}
+
+namespace {
+
 class TerminalProgress final : public Progress {
  public:
   ~TerminalProgress() override { clear_line(); }
@@ -30,7 +38,7 @@ class TerminalProgress final : public Progress {
   }
 
   void advance(double done) override {
-    if (interrupt_came != 0) throw Interrupted();
+    throw_if_interrupted();
     constexpr double silent_seconds = 2.0;
     const Clock::time_point now = Clock::now();
     const double elapsed = seconds(now - begin_);

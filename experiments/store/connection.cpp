@@ -125,6 +125,8 @@ void Connection::open_immutable() {
   database_.emplace(sqlite_uri(path_, "?immutable=1"), SQLite::OPEN_READONLY | SQLite::OPEN_URI);
 }
 
+bool Connection::in_transaction() const { return sqlite3_get_autocommit(database_->getHandle()) == 0; }
+
 int64_t Connection::number(const char* sql) { return database_->execAndGet(sql).getInt64(); }
 
 void Connection::check_identity() {

@@ -34,6 +34,24 @@ class Connection {
     }
   }
 
+  /// The same as one transaction, which begins immediately: one that reads first and writes later cannot wait
+  /// for another writer. Within another's task it is a part of that transaction.
+  template <typename Task>
+  auto transact(const Task& task) {
+    return guarded([&] {
+      if (in_transaction()) return task();
+      SQLite::Transaction transaction(*database_, SQLite::TransactionBehavior::IMMEDIATE);
+      if constexpr (std::is_void_v<decltype(task())>) {
+        task();
+        transaction.commit();
+      } else {
+        auto result = task();
+        transaction.commit();
+        return result;
+      }
+    });
+  }
+
  private:
   void open();
   void open_immutable();
@@ -41,6 +59,7 @@ class Connection {
   void migrate();
   void enable_write_ahead_log();
   int64_t number(const char* sql);
+  bool in_transaction() const;
   [[noreturn]] void fail(const SQLite::Exception& problem) const;
 
   std::filesystem::path path_;

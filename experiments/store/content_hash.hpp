@@ -7,7 +7,7 @@
 
 namespace razorscope {
 
-// What configuration hashes are made of. Internal to this folder.
+// What configuration hashes are made of.
 
 std::string hash_of(const void* bytes, size_t size);
 inline std::string hash_of(const std::string& text) { return hash_of(text.data(), text.size()); }

@@ -116,6 +116,8 @@ struct ProbeRecord {
   ModelDescription model;
   std::vector<int32_t>
       block;  // the repeated ids, where scores.token_source is "ids": seed and source do not tell them
+  std::string command_line;
+  double wall_seconds = 0.0;  // of this probe
   Provenance provenance;
 };
 

@@ -19,7 +19,7 @@ std::optional<std::string> known(const std::string& text) {
 int64_t provenance_id(SQLite::Database& database, const Provenance& provenance) {
   return insert_returning_id(
       database,
-      "INSERT INTO provenance (program_version, git_commit, cpu, kernel_target, compute_type, threads, os) "
+      "INSERT INTO programs (program_version, git_commit, cpu, kernel_target, compute_type, threads, os) "
       "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET os = excluded.os RETURNING id",
       provenance.program_version, provenance.commit, provenance.cpu, provenance.target, provenance.compute,
       provenance.threads, provenance.os);

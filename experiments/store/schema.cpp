@@ -2,6 +2,8 @@
 
 #include "experiments/store/schema_version_2.hpp"
 #include "experiments/store/schema_version_3.hpp"
+#include "experiments/store/schema_version_4.hpp"
+#include "experiments/store/schema_version_5.hpp"
 
 namespace razorscope {
 namespace {
@@ -216,7 +218,8 @@ JOIN models ON models.id = probes.model_id;
 
 const std::vector<std::string>& schema_migrations() {
   static const std::vector<std::string> migrations = {std::string(version_1_tables) + version_1_views,
-                                                      schema_version_2, schema_version_3};
+                                                      schema_version_2, schema_version_3, schema_version_4,
+                                                      schema_version_5};
   return migrations;
 }
 

@@ -53,11 +53,11 @@ void insert_result(SQLite::Database& database, int64_t run, const ReplayResult& 
   statement.exec();
 }
 
-void insert_head_errors(SQLite::Database& database, int64_t run, const std::vector<HeadErrors>& heads) {
-  delete_rows_of_run(database, "head_errors", run);
+void insert_heads(SQLite::Database& database, int64_t run, const std::vector<HeadErrors>& heads) {
+  delete_rows_of_run(database, "replay_heads", run);
   SQLite::Statement statement(
       database,
-      "INSERT INTO head_errors (run_id, layer, kv_head, query_head, relative_error, relative_error_max, "
+      "INSERT INTO replay_heads (run_id, layer, kv_head, query_head, relative_error, relative_error_max, "
       "lost_mass, lost_mass_max, largest_dropped_weight, kl_nats) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   for (const HeadErrors& head : heads) {
     bind_all(statement, run, head.layer, head.kv_head, head.query_head, head.relative_error,
@@ -73,11 +73,13 @@ int64_t insert_probe(SQLite::Database& database, const ProbeRecord& record) {
   return insert_returning_id(
       database,
       "INSERT INTO probes (model_id, block_tokens, repeats, seed, variant, token_source, config_hash, "
-      "provenance_id, created_utc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
+      "provenance_id, created_utc, command_line, wall_seconds) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
       "ON CONFLICT (config_hash) DO UPDATE SET provenance_id = excluded.provenance_id, "
-      "created_utc = excluded.created_utc RETURNING id",
+      "created_utc = excluded.created_utc, command_line = excluded.command_line, "
+      "wall_seconds = excluded.wall_seconds RETURNING id",
       model_id(database, record.model), scores.block, scores.repeats, scores.seed, scores.variant,
-      scores.token_source, config_hash(record), provenance_id(database, record.provenance), utc_now());
+      scores.token_source, config_hash(record), provenance_id(database, record.provenance), utc_now(),
+      record.command_line, record.wall_seconds);
 }
 
 void insert_probe_heads(SQLite::Database& database, int64_t probe, const HeadScores& scores) {
@@ -123,27 +125,26 @@ Connection& Store::writable() {
   return *connection_;
 }
 
-// Both begin immediately: a transaction that reads first and writes later cannot wait for another writer.
+void Store::together(const std::function<void()>& task) {
+  writable();
+  connection_->transact(task);
+}
 
 int64_t Store::add_replay(const ReplayRecord& record) {
   SQLite::Database& database = writable().database();
-  return connection_->guarded([&] {
-    SQLite::Transaction transaction(database, SQLite::TransactionBehavior::IMMEDIATE);
+  return connection_->transact([&] {
     const int64_t run = insert_replay(database, record);
     insert_result(database, run, record.result);
-    insert_head_errors(database, run, record.result.heads);
-    transaction.commit();
+    insert_heads(database, run, record.result.heads);
     return run;
   });
 }
 
 int64_t Store::add_probe(const ProbeRecord& record) {
   SQLite::Database& database = writable().database();
-  return connection_->guarded([&] {
-    SQLite::Transaction transaction(database, SQLite::TransactionBehavior::IMMEDIATE);
+  return connection_->transact([&] {
     const int64_t probe = insert_probe(database, record);
     insert_probe_heads(database, probe, record.scores);
-    transaction.commit();
     return probe;
   });
 }

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +15,7 @@
 #include "experiments/store/provenance.hpp"
 #include "experiments/store/records.hpp"
 #include "experiments/store/rows.hpp"
+#include "experiments/store/sweep_rows.hpp"
 #include "sim/device_replay/device_replay.hpp"
 
 namespace razorscope {
@@ -73,6 +75,10 @@ class Store {
 
   const std::filesystem::path& path() const;
 
+  /// Makes all that the task adds to this store one transaction: after an error or a kill, none of it is
+  /// there.
+  void together(const std::function<void()>& task);
+
   /// Stores a run and returns its id. A run with the same config_hash is replaced and keeps its id; it then
   /// bears the comparison, command line and provenance of the latest. Values that are not numbers (NaN) are
   /// refused.
@@ -122,6 +128,12 @@ class Store {
   std::vector<CapacityRow> capacity();
   /// All KV heads of all probes, each probe by induction rank.
   std::vector<RankedHead> head_ranking();
+  /// All sweeps, by name.
+  std::vector<SweepRow> sweeps();
+  /// The cells of a sweep, in the order of its file. Empty where there is no such sweep.
+  std::vector<CellRow> sweep_cells(const std::string& sweep);
+  /// Programs that work on sweeps, or died while they did.
+  std::vector<RunnerRow> sweep_runners();
 
  private:
   explicit Store(std::unique_ptr<Connection> connection);

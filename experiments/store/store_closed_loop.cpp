@@ -99,23 +99,19 @@ void insert_answers(SQLite::Database& database, int64_t run, const std::vector<T
 int64_t Store::add_eval(const EvalRecord& record) {
   if (record.texts.empty()) throw std::logic_error("an evaluation without texts is stored");
   SQLite::Database& database = writable().database();
-  return connection_->guarded([&] {
-    SQLite::Transaction transaction(database, SQLite::TransactionBehavior::IMMEDIATE);
+  return connection_->transact([&] {
     const int64_t run = insert_eval(database, record);
     insert_result(database, run, record);
-    transaction.commit();
     return run;
   });
 }
 
 int64_t Store::add_task(const TaskRecord& record) {
   SQLite::Database& database = writable().database();
-  return connection_->guarded([&] {
-    SQLite::Transaction transaction(database, SQLite::TransactionBehavior::IMMEDIATE);
+  return connection_->transact([&] {
     const int64_t run = insert_task(database, record);
     insert_result(database, run, record);
     insert_answers(database, run, record.result.answers);
-    transaction.commit();
     return run;
   });
 }

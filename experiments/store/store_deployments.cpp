@@ -137,34 +137,28 @@ int64_t device_id(SQLite::Database& database, const Device& device) {
 
 int64_t Store::add_serving(const ServingRecord& record) {
   SQLite::Database& database = writable().database();
-  return connection_->guarded([&] {
-    SQLite::Transaction transaction(database, SQLite::TransactionBehavior::IMMEDIATE);
+  return connection_->transact([&] {
     const int64_t run = insert_deployment_run(database, record, "serve", config_hash(record));
     insert_result(database, run, record);
     insert_timeline(database, run, record.result.timeline);
-    transaction.commit();
     return run;
   });
 }
 
 int64_t Store::add_plan(const PlanRecord& record) {
   SQLite::Database& database = writable().database();
-  return connection_->guarded([&] {
-    SQLite::Transaction transaction(database, SQLite::TransactionBehavior::IMMEDIATE);
+  return connection_->transact([&] {
     const int64_t run = insert_deployment_run(database, record, "plan", config_hash(record));
     insert_result(database, run, record);
-    transaction.commit();
     return run;
   });
 }
 
 int64_t Store::add_rate_search(const RateSearchRecord& record) {
   SQLite::Database& database = writable().database();
-  return connection_->guarded([&] {
-    SQLite::Transaction transaction(database, SQLite::TransactionBehavior::IMMEDIATE);
+  return connection_->transact([&] {
     const int64_t search = insert_search(database, record);
     insert_probes(database, search, record.probe_runs);
-    transaction.commit();
     return search;
   });
 }

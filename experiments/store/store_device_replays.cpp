@@ -32,8 +32,7 @@ int64_t insert_device_replay(SQLite::Database& database, int64_t run, const Depl
 int64_t Store::add_device_replay(int64_t run_id, const Deployment& deployment,
                                  const DeviceReplayResult& result) {
   SQLite::Database& database = writable().database();
-  return connection_->guarded([&] {
-    SQLite::Transaction transaction(database, SQLite::TransactionBehavior::IMMEDIATE);
+  return connection_->transact([&] {
     const int64_t id = insert_device_replay(database, run_id, deployment, result);
     RowWriter row(database, "device_replay_occupancy", "device_replay_id, ordinal, ms, kv_bytes");
     int ordinal = 0;
@@ -41,7 +40,6 @@ int64_t Store::add_device_replay(int64_t run_id, const Deployment& deployment,
       row << id << ordinal++ << point.seconds * 1e3 << point.kv_bytes;
       row.write();
     }
-    transaction.commit();
     return id;
   });
 }

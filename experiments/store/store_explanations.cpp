@@ -56,11 +56,9 @@ void insert_explanation(SQLite::Database& database, int64_t run, const ExplainRe
 
 int64_t Store::add_explanation(const ExplainRecord& record) {
   SQLite::Database& database = writable().database();
-  return connection_->guarded([&] {
-    SQLite::Transaction transaction(database, SQLite::TransactionBehavior::IMMEDIATE);
+  return connection_->transact([&] {
     const int64_t run = insert_explain_run(database, record);
     insert_explanation(database, run, record);
-    transaction.commit();
     return run;
   });
 }

@@ -48,7 +48,7 @@ std::vector<HeadErrors> Store::head_errors(int64_t run_id) {
     SQLite::Statement statement(
         connection_->database(),
         "SELECT layer, kv_head, query_head, relative_error, relative_error_max, lost_mass, lost_mass_max, "
-        "largest_dropped_weight, kl_nats FROM head_errors WHERE run_id = ? ORDER BY layer, query_head");
+        "largest_dropped_weight, kl_nats FROM replay_heads WHERE run_id = ? ORDER BY layer, query_head");
     bind_all(statement, run_id);
     std::vector<HeadErrors> heads;
     while (statement.executeStep()) {

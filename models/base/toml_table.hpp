@@ -44,6 +44,8 @@ class TomlTable {
   std::optional<double> number(const std::string& key, const NumberRange& range, Presence presence);
   std::optional<TomlTable> table(const std::string& key, Presence presence);
   std::vector<TomlTable> tables(const std::string& key, Presence presence);
+  /// The value as it is, of whatever type; null where the key is missing.
+  const toml::node* node(const std::string& key, Presence presence) { return value(key, presence); }
 
   /// Notes the keys that nobody asked for, each with the nearest of those that were.
   void refuse_unknown_keys();

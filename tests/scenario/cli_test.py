@@ -684,7 +684,7 @@ class ComputeTest(CommandLineTest):
         for compute in ("f32", "bf16", "bf16"):
             self.succeed("eval", "--model", MODEL, "--text", TEXT, "--prefix", 100, "--steps", 8, "--policies", "full", "--compute", compute, "--db", db)
         with contextlib.closing(sqlite3.connect(db)) as database:
-            rows = database.execute("SELECT compute_type FROM runs JOIN provenance ON provenance.id = provenance_id ORDER BY 1")
+            rows = database.execute("SELECT compute_type FROM runs JOIN programs ON programs.id = provenance_id ORDER BY 1")
             self.assertEqual([row[0] for row in rows], ["bf16", "f32"])
         trace = FOLDER / "bf16.safetensors"
         self.succeed("record", "--model", MODEL, "--text", TEXT, "--tokens", 20, "--no-probe", "--out", trace, "--compute", "bf16")

@@ -8,6 +8,7 @@
 
 namespace razorscope::testing {
 
+/// On one L40S.
 template <typename Record>
 Record on_device(const std::string& policy) {
   Record record;

@@ -122,6 +122,28 @@ inline TaskRecord task_of(const std::string& policy, int correct = 30) {
   return record;
 }
 
+inline ProbeRecord probe_of() {
+  ProbeRecord record;
+  record.model = record_of("full").model;
+  record.model.shape.query_heads = 4;
+  record.model.shape.kv_heads = 2;
+  record.provenance = record_of("full").provenance;
+  record.command_line = "razorscope probe";
+  record.wall_seconds = 2.5;
+  HeadScores& scores = record.scores;
+  scores.layers = 2;
+  scores.query_heads = 4;
+  scores.kv_heads = 2;
+  scores.block = 200;
+  scores.repeats = 4;
+  scores.seed = 1;
+  scores.variant = "sum-prior";
+  scores.token_source = "vocabulary";
+  scores.echo = {0.1, 0.2, 0.3, 0.4, 0.8, 0.7, 0.6, 0.5};
+  scores.induction = {0.9, 0.1, 0.2, 0.3, 0.4, 0.5, 0.5, 0.1};
+  return record;
+}
+
 /// The record as if its size had been solved for a share of full+f16.
 template <typename Record>
 Record at_share(Record record, const std::string& requested, double share) {

@@ -53,6 +53,53 @@ INSERT INTO probe_heads VALUES (1, 0, 0, 0, 0.25, 0.5);
   database.exec(fmt::format("PRAGMA application_id = {}; PRAGMA user_version = 1", store_application_id));
 }
 
+/// What the second version's program added: an evaluation of two texts and a task.
+constexpr const char* rows_of_version_2 = R"sql(
+INSERT INTO texts VALUES (2, 'letters.txt', 't2');
+INSERT INTO runs (id, config_hash, kind, model_id, policy_id, requested_policy, prefix_tokens, steps, seed, provenance_id,
+  comparison, command_line, started_utc, wall_seconds) VALUES
+  (8, 'h4', 'eval', 1, 2, 'window:sinks=4,recent=508+f16', 1536, 256, 1, 1, 'fixed parameters', 'razorscope eval',
+   '2025-02-28T12:00:00Z', 2.5),
+  (9, 'h5', 'task', 1, 2, 'window:sinks=4,recent=508+f16', 1024, 40, 1, 1, 'fixed parameters', 'razorscope task needle',
+   '2025-02-28T12:00:00Z', 3.5);
+INSERT INTO run_texts VALUES (8, 0, 2), (8, 1, 1), (9, 0, 1);
+INSERT INTO eval_results (run_id, scored_rows, units, unit, nll_nats, full_nll_nats, nll_difference_nats, kl_to_full_nats,
+  top1_agreement, nominal_bytes, logical_bytes, physical_bytes, end_physical_bytes, bytes_read_per_step, token_by_token,
+  compute_seconds) VALUES (8, 256, 8, 'text', 2.75, 2.5, 0.25, 0.125, 0.875, 900.5, 950, 1000, 1200, 800.5, 0, 1.5);
+INSERT INTO task_results VALUES (9, 'needle', 0, 40, 30, 0.75, 0.6, 0.9, 0.95, 1, 900.5, 950, 1000);
+)sql";
+
+/// What the third version's program added: a plan, a workload served, the search for its rate, a replay's
+/// caches.
+constexpr const char* rows_of_version_3 = R"sql(
+INSERT INTO devices VALUES (1, 'd1', 'L40S', 'NVIDIA', 48000000000, 1, 'GDDR6', 8.6e11, 3.6e14, NULL, NULL, 0, 'vendor', 's',
+  'borrowed', 'A100', '{}');
+INSERT INTO deployment_runs VALUES
+  (1, 'p1', 'plan', 1, 1, 1, 1, 'bf16', 'vllm', 0.9, 1e9, 2048, 1, 1, 'razorscope plan', '2025-03-31T12:00:00Z', 4.5),
+  (2, 's1', 'serve', 1, 1, 1, 1, 'bf16', 'vllm', 0.9, 1e9, 2048, 1, 1, 'razorscope serve', '2025-03-31T12:00:00Z', 5.5);
+INSERT INTO plans VALUES (1, 4096, 128, 8, 1, 4.8e10, 1.6e10, 2e10, 9000, 5e8, 5e8, 4096, 40, 39, 100000, 20, 15, 3, 0, 1, 1,
+  NULL, NULL, 300, 2, 'borrowed', 0, 0);
+INSERT INTO rate_searches VALUES (1, 'r1', 2, 0.9, 0.05, 'found', 2.5, 'razorscope serve --search-rate', '2025-03-31T12:00:00Z', 6.5);
+INSERT INTO rate_search_probes VALUES (1, 2);
+INSERT INTO device_replays VALUES (1, 2, 1, 'llama-3.1-8b', 'bf16', 1, 1536, 4e10, 1.6e10, 1e9, 2e8, 1e8, NULL, 10, 1, 5, 400,
+  'borrowed');
+INSERT INTO device_replay_occupancy VALUES (1, 0, 0, 0), (1, 1, 10, 2e8);
+)sql";
+
+/// As the program of a schema version left it.
+void write_version(const fs::path& path, int version) {
+  write_version_1(path);
+  SQLite::Database database(path.string(), SQLite::OPEN_READWRITE);
+  database.exec("PRAGMA foreign_keys = ON");
+  for (int next = 1; next < version; ++next) {
+    database.exec(schema_migrations()[static_cast<size_t>(next)]);
+    if (next == 1) database.exec(rows_of_version_2);
+    if (next == 2) database.exec(rows_of_version_3);
+  }
+  database.exec(fmt::format("PRAGMA user_version = {}", version));
+}
+
+/// Of the first version's rows, in a file of any version: head_errors was a table and became a view.
 void expect_nothing_lost(const fs::path& path) {
   SQLite::Database database(path.string(), SQLite::OPEN_READWRITE);
   EXPECT_EQ(database.execAndGet("PRAGMA integrity_check").getString(), "ok");
@@ -60,7 +107,7 @@ void expect_nothing_lost(const fs::path& path) {
   const auto count = [&](const std::string& table) {
     return database.execAndGet("SELECT count(*) FROM " + table).getInt();
   };
-  EXPECT_EQ(count("runs"), runs);
+  EXPECT_EQ(count("runs WHERE kind = 'replay'"), runs);
   EXPECT_EQ(count("replay_results"), runs);
   EXPECT_EQ(count("head_errors"), runs * heads);
   EXPECT_EQ(count("probe_heads"), 1);
@@ -69,40 +116,69 @@ void expect_nothing_lost(const fs::path& path) {
             0.5 * runs * heads);
 }
 
-TEST(StoreMigrationTest, LeavesTheFirstVersionAsItWasReleased) {
+TEST(StoreMigrationTest, LeavesReleasedVersionsAsTheyAre) {
   EXPECT_EQ(sha256_hex(schema_migrations()[0]),
             "273b3930e88ded969486ab8942f6be55dc48ceac95f00fe6753299bb4bd1c098");
+  EXPECT_EQ(sha256_hex(schema_migrations()[1]),
+            "7fb28fae3f9dda93724470b5cdb5d472cce1469841b55c2bf74b954db1c2bd08");
+  EXPECT_EQ(sha256_hex(schema_migrations()[2]),
+            "f4d59df299cea8f4c245941616f925f44ab434f87a810dc041f2c4f0207c1262");
 }
 
 TEST(StoreMigrationTest, KeepsEveryRowOfAnOldFile) {
+  for (int version = 1; version < schema_version(); ++version) {
+    SCOPED_TRACE(version);
+    const TemporaryFolder folder;
+    const fs::path path = folder / "old.db";
+    write_version(path, version);
+    Store store = Store::open_for_writing(path);
+    EXPECT_EQ(ask(path, "PRAGMA user_version"), schema_version());
+    expect_nothing_lost(path);
+
+    const std::vector<TradeoffRow> rows = store.tradeoff();
+    ASSERT_EQ(rows.size(), 3U);
+    EXPECT_EQ(rows[0].run_id, 7);  // without a text
+    EXPECT_EQ(rows[0].equal_bytes_target, 300);
+    EXPECT_FALSE(rows[0].equal_bytes_share.has_value());
+    EXPECT_FALSE(rows[0].full_f16_bytes.has_value());
+    EXPECT_EQ(rows[1].policy, "full+f16");
+    EXPECT_FALSE(rows[1].equal_bytes_share.has_value());
+    EXPECT_EQ(rows[1].full_f16_bytes, 1000);
+    EXPECT_EQ(rows[2].run_id, 2);
+    EXPECT_EQ(rows[2].equal_bytes_share, 0.3);
+    EXPECT_EQ(rows[2].requested_policy, "window:sinks=4,recent=508+f16");
+    EXPECT_EQ(rows[2].policy, rows[2].requested_policy);
+    EXPECT_EQ(rows[2].relative_error_p99, 0.5);
+    EXPECT_EQ(rows[2].peak_bytes, 9000);
+    EXPECT_EQ(store.head_errors(2).size(), static_cast<size_t>(heads));
+    EXPECT_EQ(store.find_run("h2"), 2);
+    EXPECT_EQ(store.provenance_of_runs().size(), version == 1 ? 3U : 5U);
+    EXPECT_EQ(store.head_ranking().size(), 1U);
+    EXPECT_EQ(ask(path, "SELECT seed FROM runs WHERE id = 2"), -1);
+    EXPECT_EQ(
+        ask(path,
+            "SELECT count(*) FROM replay_results WHERE regret_mean IS NULL AND read_tokens_mean IS NULL"),
+        3);
+    EXPECT_EQ(ask(path, "SELECT count(*) FROM provenance WHERE kind = 'probe' AND command_line IS NULL"), 1);
+  }
+}
+
+TEST(StoreMigrationTest, KeepsWhatLaterVersionsAdded) {
   const TemporaryFolder folder;
   const fs::path path = folder / "old.db";
-  write_version_1(path);
+  write_version(path, 3);
   Store store = Store::open_for_writing(path);
-  EXPECT_EQ(ask(path, "PRAGMA user_version"), schema_version());
-  expect_nothing_lost(path);
-
-  const std::vector<TradeoffRow> rows = store.tradeoff();
-  ASSERT_EQ(rows.size(), 3U);
-  EXPECT_EQ(rows[0].run_id, 7);  // without a text
-  EXPECT_EQ(rows[0].equal_bytes_target, 300);
-  EXPECT_FALSE(rows[0].equal_bytes_share.has_value());
-  EXPECT_FALSE(rows[0].full_f16_bytes.has_value());
-  EXPECT_EQ(rows[1].policy, "full+f16");
-  EXPECT_FALSE(rows[1].equal_bytes_share.has_value());
-  EXPECT_EQ(rows[1].full_f16_bytes, 1000);
-  EXPECT_EQ(rows[2].run_id, 2);
-  EXPECT_EQ(rows[2].equal_bytes_share, 0.3);
-  EXPECT_EQ(rows[2].requested_policy, "window:sinks=4,recent=508+f16");
-  EXPECT_EQ(rows[2].policy, rows[2].requested_policy);
-  EXPECT_EQ(rows[2].relative_error_p99, 0.5);
-  EXPECT_EQ(rows[2].peak_bytes, 9000);
-  EXPECT_EQ(store.head_errors(2).size(), static_cast<size_t>(heads));
-  EXPECT_EQ(store.find_run("h2"), 2);
-  EXPECT_EQ(store.provenance_of_runs().size(), 3U);
-  EXPECT_EQ(store.head_ranking().size(), 1U);
-  EXPECT_EQ(ask(path, "SELECT seed FROM runs WHERE id = 2"), -1);
-  EXPECT_EQ(ask(path, "SELECT count(*) FROM replay_results WHERE regret_mean IS NULL AND read_tokens_mean IS NULL"), 3);
+  ASSERT_EQ(store.closed_loop().size(), 1U);
+  EXPECT_EQ(store.closed_loop().front().text, "letters.txt, harbour.txt");
+  ASSERT_EQ(store.tasks().size(), 1U);
+  EXPECT_EQ(store.tasks().front().correct, 30);
+  ASSERT_EQ(store.capacity().size(), 1U);
+  EXPECT_EQ(store.capacity().front().max_batch, 40);
+  EXPECT_EQ(store.device_replay_occupancy(1).size(), 2U);
+  EXPECT_EQ(ask(path, "SELECT peak_kv_bytes FROM replays_on_devices WHERE shape = 'llama-3.1-8b'"),
+            200'000'000);
+  EXPECT_EQ(ask(path, "SELECT count(*) FROM provenance"), 3 + 2 + 2 + 1 + 1);
+  EXPECT_EQ(ask(path, "SELECT sum(cpu = 'a cpu') FROM provenance"), 9);
 }
 
 TEST(StoreMigrationTest, LeavesTablesThatReferToEachOther) {
@@ -130,8 +206,6 @@ TEST(StoreMigrationTest, LeavesTablesThatReferToEachOther) {
 
 TEST(StoreMigrationTest, MakesTheSameSchemaAsANewFile) {
   const TemporaryFolder folder;
-  write_version_1(folder / "old.db");
-  { const Store old = Store::open_for_writing(folder / "old.db"); }
   { const Store fresh = Store::open_for_writing(folder / "new.db"); }
   const auto schema = [&](const char* name) {
     SQLite::Database database((folder / name).string());
@@ -141,7 +215,12 @@ TEST(StoreMigrationTest, MakesTheSameSchemaAsANewFile) {
                 "SELECT group_concat(sql, ';') FROM (SELECT sql FROM sqlite_schema ORDER BY type, name)")
             .getString());
   };
-  EXPECT_EQ(schema("old.db"), schema("new.db"));
+  for (int version = 1; version < schema_version(); ++version) {
+    const std::string name = fmt::format("{}.db", version);
+    write_version(folder / name, version);
+    { const Store old = Store::open_for_writing(folder / name); }
+    EXPECT_EQ(schema(name.c_str()), schema("new.db")) << "from version " << version;
+  }
 }
 
 TEST(StoreMigrationTest, ChangesNothingWhenKilledBeforeItsEnd) {

@@ -52,26 +52,6 @@ class StoreTest : public ::testing::Test {
   fs::path folder_;
 };
 
-ProbeRecord probe_of() {
-  ProbeRecord record;
-  record.model = record_of("full").model;
-  record.model.shape.query_heads = 4;
-  record.model.shape.kv_heads = 2;
-  record.provenance = record_of("full").provenance;
-  HeadScores& scores = record.scores;
-  scores.layers = 2;
-  scores.query_heads = 4;
-  scores.kv_heads = 2;
-  scores.block = 200;
-  scores.repeats = 4;
-  scores.seed = 1;
-  scores.variant = "sum-prior";
-  scores.token_source = "vocabulary";
-  scores.echo = {0.1, 0.2, 0.3, 0.4, 0.8, 0.7, 0.6, 0.5};
-  scores.induction = {0.9, 0.1, 0.2, 0.3, 0.4, 0.5, 0.5, 0.1};
-  return record;
-}
-
 /// Everything that belongs to a run is there, or nothing.
 void expect_whole(const fs::path& path, int heads) {
   SQLite::Database database(path.string(), SQLite::OPEN_READWRITE);
@@ -83,7 +63,7 @@ void expect_whole(const fs::path& path, int heads) {
       0);
   EXPECT_EQ(database
                 .execAndGet(fmt::format(
-                    "SELECT count(*) FROM runs WHERE {} != (SELECT count(*) FROM head_errors WHERE "
+                    "SELECT count(*) FROM runs WHERE {} != (SELECT count(*) FROM replay_heads WHERE "
                     "run_id = runs.id)",
                     heads))
                 .getInt(),
@@ -95,11 +75,6 @@ TEST_F(StoreTest, MakesFoldersAndSchema) {
   { const Store store = Store::open_for_writing(path); }
   EXPECT_EQ(ask(path, "PRAGMA user_version"), schema_version());
   EXPECT_EQ(ask(path, "PRAGMA application_id"), store_application_id);
-  EXPECT_EQ(ask(path,
-                "SELECT count(*) FROM pragma_table_list WHERE type = 'table' AND schema = 'main' AND name "
-                "NOT LIKE 'sqlite%' AND NOT strict"),
-            0);
-  EXPECT_EQ(ask(path, "SELECT count(*) FROM sqlite_schema WHERE type = 'view'"), 11);
   SQLite::Database database(path.string());
   EXPECT_EQ(database.execAndGet("PRAGMA journal_mode").getString(), "wal");
   EXPECT_TRUE(Store::open_read_only(path).tradeoff().empty());
@@ -122,17 +97,17 @@ TEST_F(StoreTest, RefusesValuesAndKeysThatMakeNoSense) {
   expect_message("runtime", {"lost_mass"}, [&] { store.add_replay(record); });
   EXPECT_EQ(ask(file(),
                 "SELECT (SELECT count(*) FROM runs) + (SELECT count(*) FROM policies) + (SELECT count(*) "
-                "FROM head_errors)"),
+                "FROM replay_heads)"),
             0);
   const int64_t run = store.add_replay(record_of("window:recent=100"));
   SQLite::Database database(file().string(), SQLite::OPEN_READWRITE);
   database.exec("PRAGMA foreign_keys = ON");
   EXPECT_THROW(database.exec("DELETE FROM policies"), SQLite::Exception);
-  EXPECT_THROW(database.exec("INSERT INTO head_errors VALUES (99, 0, 0, 0, 0, 0, 0, 0, 0, 0)"),
+  EXPECT_THROW(database.exec("INSERT INTO replay_heads VALUES (99, 0, 0, 0, 0, 0, 0, 0, 0, 0)"),
                SQLite::Exception);
   EXPECT_THROW(database.exec("UPDATE runs SET steps = 'many'"), SQLite::Exception);
   database.exec(fmt::format("DELETE FROM runs WHERE id = {}", run));
-  EXPECT_EQ(database.execAndGet("SELECT count(*) FROM head_errors").getInt(), 0);
+  EXPECT_EQ(database.execAndGet("SELECT count(*) FROM replay_heads").getInt(), 0);
 }
 
 TEST_F(StoreTest, ChecksForeignKeysWhenItWrites) {
@@ -180,7 +155,7 @@ TEST_F(StoreTest, KeepsRunsApartThatDifferInWhatCounts) {
   EXPECT_EQ(ask(file(), "SELECT count(*) FROM models"), 2);
   EXPECT_EQ(ask(file(), "SELECT count(*) FROM texts"), 1);
   EXPECT_EQ(ask(file(), "SELECT count(*) FROM traces"), 3);
-  EXPECT_EQ(ask(file(), "SELECT count(*) FROM provenance"), 2);
+  EXPECT_EQ(ask(file(), "SELECT count(*) FROM programs"), 2);
 }
 
 TEST_F(StoreTest, TellsModelsAndTextsWithoutHashApartByWhatIsKnown) {
@@ -403,7 +378,7 @@ TEST_F(StoreTest, LeavesNoHalfRunWhenKilledInATransaction) {
         "equal_bytes_share, full_f16_bytes, command_line, started_utc, wall_seconds FROM runs");
     database.exec(
         "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) "
-        "INSERT INTO head_errors SELECT 77, i, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0 FROM n");
+        "INSERT INTO replay_heads SELECT 77, i, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0 FROM n");
     _exit(0);
   });
   EXPECT_TRUE(succeeded(child));

@@ -22,7 +22,9 @@ razorscope_tests(unit
   store_eval_test.cpp
   store_merge_test.cpp
   store_migration_test.cpp
+  store_schema_test.cpp
   store_test.cpp
+  store_views_test.cpp
   tensor_type_test.cpp
   trace_test.cpp
   transformer_test.cpp
