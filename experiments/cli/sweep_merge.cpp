@@ -3,7 +3,7 @@
 
 #include "experiments/cli/options.hpp"
 #include "experiments/cli/sweep_slurm.hpp"
-#include "experiments/store/store.hpp"
+#include "experiments/store/merge.hpp"
 
 namespace razorscope::cli {
 namespace {
@@ -16,10 +16,9 @@ struct Options {
 
 void merge(const Options& options) {
   const std::filesystem::path db = results_database(options.db);
-  Store store = Store::open_for_writing(db);
   MergeCounts total;
   for (const std::string& shard : options.shards) {
-    const MergeCounts counts = store.merge(shard);
+    const MergeCounts counts = merge_database(db, shard);
     if (!options.json)
       fmt::print("{}: {} rows added, {} replaced, {} kept\n", shard, counts.added, counts.replaced,
                  counts.kept);

@@ -198,6 +198,9 @@ MergeCounts merge_database(Connection& into, const std::filesystem::path& from) 
   });
 }
 
-MergeCounts Store::merge(const std::filesystem::path& from) { return merge_database(writable(), from); }
+MergeCounts merge_database(const std::filesystem::path& into, const std::filesystem::path& from) {
+  Connection connection(into, Connection::Access::read_write, Store::default_patience);
+  return merge_database(connection, from);
+}
 
 }  // namespace razorscope

@@ -30,5 +30,7 @@ struct MergeCounts {
 /// schema is brought up to date in it. InputError where `from` is missing, is `into` itself or is no results
 /// database; std::runtime_error where it is damaged.
 MergeCounts merge_database(Connection& into, const std::filesystem::path& from);
+/// The same, into a file that is made where it is missing.
+MergeCounts merge_database(const std::filesystem::path& into, const std::filesystem::path& from);
 
 }  // namespace razorscope

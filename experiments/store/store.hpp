@@ -11,7 +11,6 @@
 
 #include "experiments/store/deployment_records.hpp"
 #include "experiments/store/deployment_rows.hpp"
-#include "experiments/store/merge.hpp"
 #include "experiments/store/provenance.hpp"
 #include "experiments/store/records.hpp"
 #include "experiments/store/rows.hpp"
@@ -98,8 +97,6 @@ class Store {
   int64_t add_device_replay(int64_t run_id, const Deployment& deployment, const DeviceReplayResult& result);
   /// KV bytes over time. Empty where there is no such device replay.
   std::vector<OccupancyPoint> device_replay_occupancy(int64_t device_replay_id);
-  /// Everything of another results database into this one; see merge_database.
-  MergeCounts merge(const std::filesystem::path& from);
 
   /// The id of the run with a config_hash, where it is stored.
   std::optional<int64_t> find_run(const std::string& config_hash);

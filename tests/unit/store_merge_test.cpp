@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "experiments/store/file_system.hpp"
 #include "experiments/store/merge.hpp"
 #include "experiments/store/schema.hpp"
 #include "experiments/store/store.hpp"
@@ -75,7 +76,7 @@ std::vector<std::string> contents(const fs::path& path) {
   for (const char* sql :
        {"SELECT 'run', r.config_hash, m.name, m.sha256, p.canonical_name, t.content_hash, tt.name, r.seed, "
         "v.cpu, "
-        "(SELECT json_group_array(json_array(layer, query_head, relative_error)) FROM head_errors WHERE "
+        "(SELECT json_group_array(json_array(layer, query_head, relative_error)) FROM replay_heads WHERE "
         "run_id = r.id), "
         "(SELECT relative_error_mean FROM replay_results WHERE run_id = r.id), "
         "(SELECT kl_to_full_nats FROM eval_results WHERE run_id = r.id), "
@@ -84,7 +85,7 @@ std::vector<std::string> contents(const fs::path& path) {
         "(SELECT group_concat(texts.name) FROM run_texts JOIN texts ON texts.id = text_id WHERE run_id = "
         "r.id) "
         "FROM runs r JOIN models m ON m.id = r.model_id JOIN policies p ON p.id = r.policy_id "
-        "JOIN provenance v ON v.id = r.provenance_id LEFT JOIN traces t ON t.id = r.trace_id "
+        "JOIN programs v ON v.id = r.provenance_id LEFT JOIN traces t ON t.id = r.trace_id "
         "LEFT JOIN texts tt ON tt.id = t.text_id",
         "SELECT 'deployment', r.config_hash, r.kind, d.content_hash, m.name, p.canonical_name, "
         "(SELECT rate_per_second FROM serving_runs WHERE run_id = r.id), "
@@ -101,7 +102,7 @@ std::vector<std::string> contents(const fs::path& path) {
         "FROM device_replays x JOIN runs r ON r.id = x.run_id JOIN devices d ON d.id = x.device_id",
         "SELECT 'rows', (SELECT count(*) FROM models), (SELECT count(*) FROM texts), (SELECT count(*) FROM "
         "policies), "
-        "(SELECT count(*) FROM provenance), (SELECT count(*) FROM devices)"}) {
+        "(SELECT count(*) FROM programs), (SELECT count(*) FROM devices)"}) {
     SQLite::Statement query(database, sql);
     while (query.executeStep()) {
       std::string line;
@@ -118,9 +119,7 @@ void store_results(const fs::path& path, const std::vector<int>& numbers) {
   for (const int number : numbers) store_result(store, number);
 }
 
-MergeCounts merge(const fs::path& into, const fs::path& from) {
-  return Store::open_for_writing(into).merge(from);
-}
+MergeCounts merge(const fs::path& into, const fs::path& from) { return merge_database(into, from); }
 
 void execute(const fs::path& path, const std::string& sql) {
   SQLite::Database database(path.string(), SQLite::OPEN_READWRITE, 10'000);
@@ -350,6 +349,15 @@ TEST(StoreMergeTest, RefusesDamagedPagesAndChangesNothing) {
   EXPECT_EQ(contents(into), before);
 }
 
+TEST(FileSystemTest, KnowsWhatSeveralMachinesMaySee) {
+  for (const int64_t kind :
+       {0x6969L, 0xFF534D42L, 0x0BD00BD0L, static_cast<int64_t>(static_cast<int32_t>(0xFE534D42))})
+    EXPECT_TRUE(is_network_file_system(kind)) << kind;
+  for (const int64_t kind : {0xEF53L, 0x58465342L, 0x01021994L, 0x794C7630L})
+    EXPECT_FALSE(is_network_file_system(kind)) << kind;
+  EXPECT_FALSE(lies_on_network("/nonexistent"));
+}
+
 TEST(StoreMergeTest, BringsAnOldShardUpToDate) {
   const TemporaryFolder folder;
   {
@@ -380,7 +388,7 @@ TEST(StoreMergeTest, ReadsAShardThatIsBeingWritten) {
     merge(folder / "into.db", folder / "from.db");
     const int64_t now = ask(folder / "into.db", "SELECT count(*) FROM runs");
     EXPECT_GE(now, runs);
-    EXPECT_EQ(ask(folder / "into.db", "SELECT count(*) FROM head_errors"), 64 * now);
+    EXPECT_EQ(ask(folder / "into.db", "SELECT count(*) FROM replay_heads"), 64 * now);
     runs = now;
   }
   kill(writer, SIGKILL);
