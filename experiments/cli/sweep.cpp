@@ -56,9 +56,11 @@ Sweep read_sweep(const Options& options) {
   const std::vector<SweepCommand> commands = sweep_commands();
   const std::filesystem::path path = options.file;
   Sweep sweep;
-  sweep.file = read_sweep_file(path, options.base.empty() ? path.parent_path() : options.base, commands);
-  const std::filesystem::path traces =
-      options.traces.empty() ? user_directory("XDG_CACHE_HOME", ".cache") / "traces" : options.traces;
+  sweep.file = read_sweep_file(
+      path, options.base.empty() ? path.parent_path() : std::filesystem::path(options.base), commands);
+  const std::filesystem::path traces = options.traces.empty()
+                                           ? user_directory("XDG_CACHE_HOME", ".cache") / "traces"
+                                           : std::filesystem::path(options.traces);
   sweep.plan = plan_sweep(sweep.file, commands, std::filesystem::absolute(traces));
   if (!options.part.empty()) keep_part(sweep.plan, options.part);
   return sweep;

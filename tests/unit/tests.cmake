@@ -23,6 +23,8 @@ razorscope_tests(unit
   store_schema_test.cpp
   store_test.cpp
   store_views_test.cpp
+  sweep_journal_test.cpp
+  sweep_plan_test.cpp
   tensor_type_test.cpp
   trace_test.cpp
   transformer_test.cpp
