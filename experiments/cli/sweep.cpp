@@ -154,10 +154,19 @@ void run(const Options& options) {
   {
     ProgressLine line;
     SweepRunner runner(sweep.file, sweep.plan, runner_costs(sweep.plan, costs), how);
-    runner.run([&](const SweepState& state) {
-      throw_if_interrupted();
-      line.show(progress_line(state));
-    });
+    SweepState last;
+    try {
+      runner.run([&](const SweepState& state) {
+        last = state;
+        throw_if_interrupted();
+        line.show(progress_line(state));
+      });
+    } catch (const Interrupted&) {
+      fmt::print(stderr,
+                 "sweep: stopped at {} of {} runs, which are stored; `razorscope sweep resume {}` goes on\n",
+                 last.done, last.cells, options.file);
+      throw;
+    }
   }
   const SweepStatus status = read_status(sweep.file.name, how.db);
   print_status(options, status);
