@@ -22,6 +22,7 @@ void add_policies(CLI::App& app);
 void add_report(CLI::App& app);
 void add_plan(CLI::App& app);
 void add_serve(CLI::App& app);
+void add_advise(CLI::App& app);
 void add_bench(CLI::App& app);
 
 }  // namespace razorscope::cli

@@ -45,6 +45,7 @@ int run(int argc, char** argv) {
   cli::add_report(app);
   cli::add_plan(app);
   cli::add_serve(app);
+  cli::add_advise(app);
   cli::add_bench(app);
   if (argc > 1 && argv[1][0] != '-') {
     std::vector<std::string> names;
