@@ -98,6 +98,26 @@ std::string ranking_table(const Advice& advice) {
   return format_table(table, false);
 }
 
+/// "1.6 % off", "11.8 times as much".
+std::string miss_text(const Limit& limit, const Figure& figure) {
+  const double times = figure.decisive(*limit.metric) / limit.value;
+  if (limit.metric->smaller_is_better && limit.value > 0.0 && times >= 2.0)
+    return fmt::format("{:.1f} times as much", times);
+  return fmt::format("{:.1f} % off", excess(limit, figure) * 100.0);
+}
+
+/// Which limits it breaks, and by how much.
+std::string misses(const Advice& advice, const Candidate& candidate) {
+  std::string out;
+  for (const Limit& limit : standing(candidate, advice.limits).broken) {
+    const Figure& figure = *candidate.figure(*limit.metric);
+    out += fmt::format("{}{} {} {} ({})", out.empty() ? "" : "; ", figure_text(*limit.metric, figure),
+                       limit.metric->smaller_is_better ? ">" : "<", value_text(*limit.metric, limit.value),
+                       miss_text(limit, figure));
+  }
+  return out;
+}
+
 std::string verdict(const Advice& advice) {
   if (advice.ranking.empty()) {
     std::string out = "No policy holds all limits.\n";
@@ -105,14 +125,7 @@ std::string verdict(const Advice& advice) {
       out += line(fmt::format("The hardest limit is {}.", limit_text(*hardest)));
     if (const std::optional<size_t> near = closest(advice.candidates, advice.limits)) {
       const Candidate& candidate = advice.candidates[*near];
-      std::string misses;
-      for (const Limit& limit : standing(candidate, advice.limits).broken) {
-        const Figure& figure = *candidate.figure(*limit.metric);
-        misses +=
-            fmt::format("{}{} for {}: {:.1f} % off", misses.empty() ? "" : "; ",
-                        figure_text(*limit.metric, figure), limit_text(limit), excess(limit, figure) * 100);
-      }
-      out += line(fmt::format("The closest is {}: {}.", label(candidate), misses));
+      out += line(fmt::format("The closest is {}: {}.", label(candidate), misses(advice, candidate)));
     } else if (!advice.ranking.not_measured.empty()) {
       out += line("No candidate has all the figures that the limits ask for: see \"Not measured\".");
     }
@@ -142,7 +155,7 @@ std::string evidence_lines(const Advice& advice) {
       const auto limit = std::find_if(advice.limits.begin(), advice.limits.end(),
                                       [&](const Limit& of) { return of.metric == &metric; });
       const bool is_limited = limit != advice.limits.end();
-      if (!is_limited && !is_quality(metric) && &metric != advice.goal.metric) continue;
+      if (!is_limited && name != "kl" && &metric != advice.goal.metric) continue;
       out += line(fmt::format(
           "{}{}   ({})", figure_text(metric, figure),
           is_limited ? fmt::format(", {}", limit_text(*limit).substr(metric.name.size() + 1)) : "",
@@ -158,15 +171,9 @@ std::string rejected_lines(const Advice& advice) {
   const std::vector<size_t>& rejected = advice.ranking.rejected;
   for (size_t i = 0; i < std::min(most_rejected, rejected.size()); ++i) {
     const Candidate& candidate = advice.candidates[rejected[i]];
-    std::string why = candidate.refusal;
-    for (const Limit& limit : standing(candidate, advice.limits).broken) {
-      if (!candidate.refusal.empty()) break;
-      const Figure& figure = *candidate.figure(*limit.metric);
-      why += fmt::format("{}{} {} {} ({:.1f} % off)", why.empty() ? "" : "; ",
-                         figure_text(*limit.metric, figure), limit.metric->smaller_is_better ? ">" : "<",
-                         value_text(*limit.metric, limit.value), excess(limit, figure) * 100);
-    }
-    out += line(fmt::format("{}: {}", label(candidate), why));
+    const std::string& refusal = candidate.refusal;
+    out +=
+        line(fmt::format("{}: {}", label(candidate), refusal.empty() ? misses(advice, candidate) : refusal));
   }
   if (rejected.size() > most_rejected)
     out += line(fmt::format("and {} more (--json has all)", rejected.size() - most_rejected));
@@ -256,12 +263,16 @@ std::string setting_lines(const Advice& advice) {
   std::string out;
   for (const PolicySettings& of_policy : advice.settings) {
     out += wrapped(policy_cell(of_policy.policy, false), 4);
+    std::vector<std::pair<std::string, std::string>> without;
     for (const EngineSetting& setting : of_policy.settings) {
-      const std::string note =
-          setting.note.empty() || !setting.setting ? "" : fmt::format("   ({})", setting.note);
-      out += wrapped(
-          fmt::format("  {:<13} {}{}", setting.engine, setting.setting.value_or(setting.note), note), 16);
+      if (!setting.setting) {
+        without.emplace_back(setting.engine, setting.note);
+        continue;
+      }
+      const std::string note = setting.note.empty() ? "" : fmt::format("   ({})", setting.note);
+      out += wrapped(fmt::format("  {:<13} {}{}", setting.engine, *setting.setting, note), 16);
     }
+    out += grouped_lines(without, "no setting: {0} ({1})");
   }
   return out;
 }

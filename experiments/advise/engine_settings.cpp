@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <map>
 
+#include "experiments/store/policy_label.hpp"
+
 namespace razorscope {
 namespace {
 
@@ -12,6 +14,16 @@ using Types = std::map<std::string, std::string>;
 EngineSetting none(std::string why) { return {"", std::nullopt, std::move(why)}; }
 EngineSetting with(std::string setting, std::string note = {}) {
   return {"", std::move(setting), std::move(note)};
+}
+
+/// "k=q8_0+v=q4_0", without parameters that have their default.
+std::string codecs_of(const Policy& policy) {
+  const std::string label = policy_label("full+" + policy.codec_name());
+  return label.substr(label.find('+') + 1);
+}
+
+std::string no_type(const Policy& policy) {
+  return fmt::format("has no cache type for {}", codecs_of(policy));
 }
 
 std::string no_selection(const Policy& policy) {
@@ -39,7 +51,7 @@ EngineSetting llama_cpp(const Policy& policy, const SettingContext& /*context*/)
                               {"q8_0 rotated", "q8_0"}, {"q4_0 rotated", "q4_0"}, {"q4_1 rotated", "q4_1"}};
   const std::string k = type_of(policy, true, types);
   const std::string v = type_of(policy, false, types);
-  if (k.empty() || v.empty()) return none(fmt::format("has no cache type for {}", policy.codec_name()));
+  if (k.empty() || v.empty()) return none(no_type(policy));
   std::string setting = fmt::format("--cache-type-k {} --cache-type-v {}", k, v);
   std::string note;
   if (v.starts_with("q")) {
@@ -62,8 +74,7 @@ EngineSetting one_type(const Policy& policy, const Types& types, const char* opt
                        const std::string& note) {
   if (policy.selection() != "full") return none(no_selection(policy));
   const std::string k = type_of(policy, true, types);
-  if (k.empty() || k != type_of(policy, false, types))
-    return none(fmt::format("has no cache type for {}", policy.codec_name()));
+  if (k.empty() || k != type_of(policy, false, types)) return none(no_type(policy));
   return with(fmt::format("{} {}", option, k),
               k == "auto" ? "the default: the model's own 16-bit type" : note);
 }
@@ -85,8 +96,7 @@ EngineSetting sglang(const Policy& policy, const SettingContext& /*context*/) {
 EngineSetting tensorrt_llm(const Policy& policy, const SettingContext& /*context*/) {
   static const Types types = {{"f16", "auto"}, {"bf16", "auto"}, {"fp8-e4m3", "fp8"}};
   const std::string k = type_of(policy, true, types);
-  if (k.empty() || k != type_of(policy, false, types))
-    return none(fmt::format("has no cache type for {}", policy.codec_name()));
+  if (k.empty() || k != type_of(policy, false, types)) return none(no_type(policy));
   if (policy.selection() == "full") return with(fmt::format("KvCacheConfig(dtype=\"{}\")", k));
   if (policy.selection() != "window") return none(no_selection(policy));
   const int sinks = policy.values().integer("sinks");
@@ -106,7 +116,7 @@ EngineSetting kvpress(const Policy& policy, const SettingContext& context) {
   if (policy.selection() == "full") return none("drops tokens; the whole cache needs no press");
   if (found == presses.end()) return none(fmt::format("has no press for {}", policy.selection()));
   if (type_of(policy, true, types).empty() || type_of(policy, false, types).empty())
-    return none(fmt::format("drops tokens in 16 bits only, not in {}", policy.codec_name()));
+    return none(fmt::format("drops tokens in 16 bits only, not in {}", codecs_of(policy)));
   std::string arguments =
       fmt::format("compression_ratio={:.3f}", std::clamp(1.0 - context.kept_share, 0.0, 1.0));
   if (policy.selection() == "window")
@@ -127,7 +137,7 @@ EngineSetting duo_attention(const Policy& policy, const SettingContext& /*contex
   const ParameterValues& values = policy.values();
   if (!values.has("heads") || !values.has("sinks")) return none("needs a policy that protects heads");
   if (type_of(policy, true, types).empty() || type_of(policy, false, types).empty())
-    return none(fmt::format("keeps 16 bits, not {}", policy.codec_name()));
+    return none(fmt::format("keeps 16 bits, not {}", codecs_of(policy)));
   const std::string exported =
       "its attn_load_dir: the file of --duo-attention, and its config.json beside it";
   if (policy.selection() == "duo") return with(exported);

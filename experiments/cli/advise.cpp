@@ -40,11 +40,12 @@ Question question_of(const AdviseOptions& options, const Deployment& deployment)
 }
 
 /// The command line of the stored run that tells best how the like is measured; "" where there is none.
-std::string earlier_command(const Advice& advice, Store& store, const Metric& metric) {
+std::string earlier_command(const AdviseCandidates& candidates, Store& store, const Metric& metric) {
   int64_t run = 0;
-  for (const Candidate& candidate : advice.candidates) {
-    const Figure* figure = candidate.figure(metric);
-    if (figure != nullptr && (run == 0 || figure->evidence.same_model)) run = figure->evidence.run_id;
+  for (const auto& [policy, figures] : candidates.evidence()) {
+    const auto found = figures.find(metric.name);
+    if (found != figures.end() && (run == 0 || found->second.evidence.same_model))
+      run = found->second.evidence.run_id;
   }
   for (const RunProvenance& provenance : store.provenance_of_runs()) {
     if (run != 0 && provenance.run_id == run) return provenance.command_line;
@@ -52,7 +53,9 @@ std::string earlier_command(const Advice& advice, Store& store, const Metric& me
   return "";
 }
 
-void find_missing(Advice& advice, Store& store, const AdviseOptions& options, const Shape& shape) {
+void find_missing(Advice& advice, const AdviseCandidates& candidates, Store& store,
+                  const AdviseOptions& options) {
+  const Shape& shape = candidates.deployment().shape;
   for (const Limit& limit : advice.limits) {
     const Metric& metric = *limit.metric;
     if (!is_quality(metric)) continue;
@@ -66,7 +69,7 @@ void find_missing(Advice& advice, Store& store, const AdviseOptions& options, co
                                    store.path().string()};
     MissingEvidence missing{
         metric.source, policies,
-        measure_command(metric, policies, earlier_command(advice, store, metric), settings)};
+        measure_command(metric, policies, earlier_command(candidates, store, metric), settings)};
     const bool is_known =
         std::any_of(advice.missing.begin(), advice.missing.end(),
                     [&](const MissingEvidence& other) { return other.command == missing.command; });
@@ -217,7 +220,7 @@ void run(const AdviseOptions& options) {
   advice.evidence_changes = evidence_changes(advice.candidates, advice.limits, advice.goal);
   find_context_changes(advice, candidates, options);
   if (serve_seconds < cheap_seconds) find_load_change(advice, candidates, options, *progress);
-  find_missing(advice, store, options, shape);
+  find_missing(advice, candidates, store, options);
   add_settings(advice, candidates, options);
   advice.notes = candidates.notes();
   add_notes(advice, options);

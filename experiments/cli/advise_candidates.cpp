@@ -86,15 +86,14 @@ void AdviseCandidates::add_note(const std::string& note) {
 }
 
 void AdviseCandidates::add_policies(Store& store) {
-  const EvidenceWanted evidence = wanted(options_, deployment_.shape);
-  std::map<std::string, Figures> figures =
-      quality_figures({store.closed_loop(), store.tasks(), store.tradeoff()}, evidence);
+  evidence_ = quality_figures({store.closed_loop(), store.tasks(), store.tradeoff()},
+                              wanted(options_, deployment_.shape));
   std::vector<Policy> policies;
   if (options_.policies.empty()) {
     for (const CodecEntry& codec : codec_registry()) {
       if (codec.name != "f32") policies.push_back(Policy::parse("full+" + codec.name));
     }
-    for (const auto& [name, unused] : figures) {
+    for (const auto& [name, unused] : evidence_) {
       try {
         policies.push_back(Policy::parse(name));
       } catch (const InputError& problem) {
@@ -107,7 +106,9 @@ void AdviseCandidates::add_policies(Store& store) {
   std::set<std::string> seen;
   for (const Policy& policy : policies) {
     if (!seen.insert(policy.name()).second) continue;
-    Candidate candidate{.policy = policy.name(), .figures = figures[policy.name()]};
+    Candidate candidate{.policy = policy.name()};
+    if (const auto known = evidence_.find(policy.name()); known != evidence_.end())
+      candidate.figures = known->second;
     std::unique_ptr<PolicyFootprint>& footprint = footprints_.emplace_back();
     try {
       footprint = std::make_unique<PolicyFootprint>(policy, deployment_.shape, nullptr, deployment_.tp);
@@ -164,7 +165,6 @@ void AdviseCandidates::note_shares(size_t index) {
 
 void AdviseCandidates::plan_all(Store& store, Progress& progress) {
   progress.begin("planning", static_cast<double>(candidates_.size()), "policies");
-  bool assumes_heads = false;
   for (size_t i = 0; i < candidates_.size(); ++i) {
     progress.advance(static_cast<double>(i));
     Candidate& candidate = candidates_[i];
@@ -185,9 +185,13 @@ void AdviseCandidates::plan_all(Store& store, Progress& progress) {
                             .tokens = options_.context};
     put_plan(candidate, *row, full_bytes(options_.context), evidence);
     note_shares(i);
-    for (const std::string& note : deployment_notes(deployment_, row->calibration, row->assumes_heads))
-      add_note(note);
-    assumes_heads = assumes_heads || row->assumes_heads;
+    for (const std::string& note : deployment_notes(deployment_, row->calibration, false)) add_note(note);
+    if (row->assumes_heads) {
+      candidate.notes.emplace_back(
+          "its retrieval heads were assumed for bytes and times (14 % + 1 %, spread evenly): heads=FILE "
+          "names "
+          "real ones");
+    }
     if (row->beyond_model)
       add_note(fmt::format("{} was made for contexts of {} tokens", deployment_.shape.name,
                            deployment_.shape.context));

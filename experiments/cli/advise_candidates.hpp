@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,6 +24,8 @@ class AdviseCandidates {
 
   const Deployment& deployment() const { return deployment_; }
   const std::vector<Candidate>& all() const { return candidates_; }
+  /// What the store knows about quality, of other policies too, by policy.
+  const std::map<std::string, Figures>& evidence() const { return evidence_; }
   /// What must stand below the figures.
   const std::vector<std::string>& notes() const { return notes_; }
 
@@ -53,6 +56,7 @@ class AdviseCandidates {
   std::vector<std::unique_ptr<PolicyFootprint>> footprints_;
   std::unique_ptr<PolicyFootprint> full_;
   std::vector<Candidate> candidates_;
+  std::map<std::string, Figures> evidence_;
   std::vector<std::string> notes_;
 };
 
