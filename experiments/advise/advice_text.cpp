@@ -139,6 +139,7 @@ std::string verdict(const Advice& advice) {
   if (advice.ranking.within.size() > 1) {
     const Candidate& second = advice.candidates[advice.ranking.within[1]];
     out += fmt::format("; the runner-up {} has {}", label(second), behind(advice, second));
+    if (is_tie(best, second, advice.goal)) out += ": a tie within 1 %, in which the smaller KL ranks first";
   } else {
     out += "; no other policy holds all limits";
   }
@@ -155,6 +156,8 @@ std::string evidence_lines(const Advice& advice) {
       const auto limit = std::find_if(advice.limits.begin(), advice.limits.end(),
                                       [&](const Limit& of) { return of.metric == &metric; });
       const bool is_limited = limit != advice.limits.end();
+      const bool is_batch_of_one = is_limited && limit->metric->name == "max_batch" && limit->value <= 1.0;
+      if (is_batch_of_one && &metric != advice.goal.metric) continue;
       if (!is_limited && name != "kl" && &metric != advice.goal.metric) continue;
       out += line(fmt::format(
           "{}{}   ({})", figure_text(metric, figure),

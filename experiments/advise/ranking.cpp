@@ -70,6 +70,10 @@ bool is_better(const Candidate& a, const Candidate& b, const Goal& goal) {
   return order_of(a, goal) < order_of(b, goal);
 }
 
+bool is_tie(const Candidate& a, const Candidate& b, const Goal& goal) {
+  return goal_step(a, goal) == goal_step(b, goal);
+}
+
 Ranking rank(const std::vector<Candidate>& candidates, const std::vector<Limit>& limits, const Goal& goal) {
   std::vector<size_t> order(candidates.size());
   std::iota(order.begin(), order.end(), size_t{0});

@@ -41,6 +41,9 @@ Ranking rank(const std::vector<Candidate>& candidates, const std::vector<Limit>&
 /// (unmeasured is worst), then fewer bytes, then the name. A candidate without the goal's figure is last.
 bool is_better(const Candidate& a, const Candidate& b, const Goal& goal);
 
+/// Whether a and b are equal for the goal in that sense.
+bool is_tie(const Candidate& a, const Candidate& b, const Goal& goal);
+
 /// By how much a figure misses a limit, relative to it (to 1 where it is 0).
 double excess(const Limit& limit, const Figure& figure);
 

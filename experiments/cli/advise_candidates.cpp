@@ -156,10 +156,10 @@ void AdviseCandidates::note_shares(size_t index) {
       continue;  // it was measured on another model, where it made sense
     }
     if (here > 0.95 * there) continue;
-    candidate.notes.push_back(
-        fmt::format("its size does not grow with the context: it keeps {:.1f} % of {} tokens, where it was "
-                    "measured, and {:.1f} % of {}",
-                    there * 100.0, tokens, here * 100.0, options_.context));
+    candidate.notes.push_back(fmt::format(
+        "its size does not grow as the context does: it keeps {:.1f} % of {} tokens, where it was "
+        "measured, and {:.1f} % of {}",
+        there * 100.0, tokens, here * 100.0, options_.context));
   }
 }
 

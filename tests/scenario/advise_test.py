@@ -122,7 +122,7 @@ class AdviceTest(unittest.TestCase):
         text = run(*asked).stdout
         self.assertIn("another model", text)
         self.assertIn("quality was measured on tiny-alibi, not on llama-3.1-8b", text)
-        self.assertIn("its size does not grow with the context", text)
+        self.assertIn("its size does not grow as the context does", text)
         self.assertLessEqual(max(map(len, (line for line in text.splitlines() if "$" not in line))), 110)
         advice = document(*asked, "--evidence", "same-model")
         self.assertIsNone(advice["best"])

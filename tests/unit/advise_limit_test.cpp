@@ -58,8 +58,7 @@ TEST(AdviseLimitTest, WhatIsWrongIsNamed) {
 }
 
 RC_GTEST_PROP(AdviseLimitTest, PrintedIsParsedBack, ()) {
-  const Metric& metric =
-      *rc::gen::map(rc::gen::inRange<size_t>(0, metrics().size()), [](size_t i) { return &metrics()[i]; });
+  const Metric& metric = metrics()[*rc::gen::inRange<size_t>(0, metrics().size())];
   double value = std::ldexp(static_cast<double>(*rc::gen::inRange<int64_t>(0, int64_t{1} << 53)),
                             *rc::gen::inRange(-80, 40));
   if (metric.quantity == Quantity::share) value = std::fmod(value, 1.0);

@@ -47,6 +47,8 @@ TEST(AdviseRankingTest, ValuesWithinOnePercentAreTiesThatQualityBreaks) {
                                              made("unknown", 1000, std::nullopt), made("small", 900, 0.02)};
   EXPECT_EQ(names(candidates, rank(candidates, {}, fewest_bytes).within),
             (Names{"small", "better", "worse", "unknown"}));
+  EXPECT_TRUE(is_tie(candidates[0], candidates[1], fewest_bytes));
+  EXPECT_FALSE(is_tie(candidates[0], candidates[3], fewest_bytes));
   const std::vector<Candidate> equal = {made("b", 7, 0.1), made("a", 7, 0.1)};
   EXPECT_EQ(names(equal, rank(equal, {}, fewest_bytes).within), (Names{"a", "b"}));
 }
