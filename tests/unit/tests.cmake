@@ -1,4 +1,8 @@
 razorscope_tests(unit
+  advise_evidence_test.cpp
+  advise_limit_test.cpp
+  advise_ranking_test.cpp
+  advise_settings_test.cpp
   tokenizer_test.cpp
   head_cache_test.cpp
   policy_test.cpp
