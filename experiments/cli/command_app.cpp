@@ -36,6 +36,7 @@ std::unique_ptr<CLI::App> command_app() {
   add_plan(*app);
   add_serve(*app);
   add_sweep(*app);
+  add_advise(*app);
   add_report(*app);
   add_bench(*app);
   return app;

@@ -23,6 +23,7 @@ void add_report(CLI::App& app);
 void add_plan(CLI::App& app);
 void add_serve(CLI::App& app);
 void add_sweep(CLI::App& app);
+void add_advise(CLI::App& app);
 void add_bench(CLI::App& app);
 
 }  // namespace razorscope::cli

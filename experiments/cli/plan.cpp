@@ -92,13 +92,6 @@ std::string memory_bar(const PlanRow& row, int batch) {
   return bar;
 }
 
-std::string thousands(int64_t value) {
-  std::string text = std::to_string(value);
-  for (auto at = static_cast<ptrdiff_t>(text.size()) - 3; at > 0; at -= 3)
-    text.insert(static_cast<size_t>(at), ",");
-  return text;
-}
-
 std::string milliseconds(double seconds) {
   return fmt::format("{:.{}f}", seconds * 1e3, seconds < 0.1 ? 2 : 0);
 }

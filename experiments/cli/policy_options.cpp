@@ -6,10 +6,10 @@
 #include <functional>
 #include <stdexcept>
 
+#include "experiments/cli/probe_cache.hpp"
 #include "models/base/error.hpp"
 #include "policies/parameter.hpp"
 #include "sim/equal_bytes.hpp"
-#include "sim/probe/probe.hpp"
 
 namespace razorscope::cli {
 namespace {
@@ -55,7 +55,7 @@ bool needs_probe(const std::vector<Policy>& policies) {
 PolicyKnowledge::PolicyKnowledge(const ModelFile& model, const Transformer& transformer,
                                  const std::vector<Policy>& policies, Progress& progress)
     : transformer_(transformer) {
-  if (needs_probe(policies)) probe_ = run_default_probe(transformer, model.tokenizer(), progress);
+  if (needs_probe(policies)) probe_ = default_probe(model, transformer, progress);
   if (transformer.shape().position == PositionScheme::alibi)
     bounds_.emplace(transformer.shape(), transformer.weights());
 }

@@ -7,6 +7,7 @@
 
 #include "experiments/cli/commands.hpp"
 #include "experiments/cli/options.hpp"
+#include "experiments/cli/probe_cache.hpp"
 #include "experiments/cli/run_cost.hpp"
 #include "experiments/store/store.hpp"
 #include "models/base/error.hpp"
@@ -30,6 +31,13 @@ struct Options {
 
 HeadChoiceParameters head_choice(const std::string& name) {
   return usual_parameters(razorscope::head_choice("--choose", name));
+}
+
+/// Whether it is the probe that policies expect, which may be known already.
+bool is_default(const Options& options, bool block_given) {
+  return options.ids_file.empty() && !block_given && options.repeats == default_probe_repeats &&
+         options.common.seed == default_probe_seed && options.source == "vocabulary" &&
+         probe_variant(options.variant) == ProbeVariant::sum_prior;
 }
 
 /// The scores, with what is needed to store them.
@@ -56,8 +64,12 @@ ProbeRecord measure(const Options& options, const ModelFile& model, bool block_g
   const std::unique_ptr<Progress> progress = terminal_progress();
   ProbeRecord record;
   const auto begin = std::chrono::steady_clock::now();
-  record.scores =
-      run_probe(model.load(options.model.compute), block, options.repeats, bos, variant, *progress);
+  const Transformer transformer = model.load(options.model.compute);
+  if (is_default(options, block_given)) {
+    record.scores = default_probe(model, transformer, *progress);
+  } else {
+    record.scores = run_probe(transformer, block, options.repeats, bos, variant, *progress);
+  }
   record.wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   if (options.ids_file.empty()) {
     record.scores.seed = options.common.seed;

@@ -3,6 +3,7 @@
 
 #include "experiments/cli/commands.hpp"
 #include "experiments/cli/options.hpp"
+#include "experiments/cli/probe_cache.hpp"
 #include "experiments/cli/run_cost.hpp"
 #include "models/base/error.hpp"
 #include "models/base/machine.hpp"
@@ -10,7 +11,6 @@
 #include "models/trace/recorder.hpp"
 #include "models/trace/score_bounds.hpp"
 #include "policies/cache/exact_memory.hpp"
-#include "sim/probe/probe.hpp"
 
 namespace razorscope::cli {
 namespace {
@@ -98,7 +98,7 @@ void run(const Options& options) {
   const Transformer transformer = model.load(options.model.compute);
   const std::unique_ptr<Progress> progress = terminal_progress();
   TraceOrigin origin = describe(options, model, loaded);
-  if (!options.no_probe) origin.probe = run_default_probe(transformer, model.tokenizer(), *progress);
+  if (!options.no_probe) origin.probe = default_probe(model, transformer, *progress);
   if (model.shape().position == PositionScheme::alibi)
     origin.score_bounds = weight_score_bounds(model.shape(), transformer.weights());
   TraceRecorder recorder(options.out, transformer, loaded.ids, origin, dtype);

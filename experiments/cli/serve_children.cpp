@@ -16,11 +16,11 @@ size_t processes_at_once(const ServeOptions& options) {
   return std::max(1U, std::thread::hardware_concurrency());
 }
 
+constexpr int bad_input = 2;
+
 [[noreturn]] void fail(const std::string& run, const ChildExit& exit) {
-  constexpr int bad_input = 2;
   constexpr int interrupted = 130;
   if (exit.exit_code == interrupted) throw Interrupted();
-  if (exit.exit_code == bad_input) throw InputError(run, child_message(exit));
   throw std::runtime_error(fmt::format("{}: {} (exit code {})", run, child_message(exit), exit.exit_code));
 }
 
@@ -35,11 +35,22 @@ void ServeChildren::start(size_t policy_index, const std::string& policy, double
 }
 
 std::optional<ServeChildren::Done> ServeChildren::wait() {
+  std::optional<Done> done = wait_for_any();
+  if (done && !done->refusal.empty())
+    throw InputError(done->document["policy"].get<std::string>(), done->refusal);
+  return done;
+}
+
+std::optional<ServeChildren::Done> ServeChildren::wait_for_any() {
   const std::optional<ChildExit> exit = pool_.wait(std::chrono::milliseconds(100));
   if (!exit) return std::nullopt;
   Done done = std::move(started_.at(exit->id));
   started_.erase(exit->id);
   const std::string run = done.document["policy"].get<std::string>();
+  if (exit->exit_code == bad_input) {
+    done.refusal = child_message(*exit);
+    return done;
+  }
   if (exit->exit_code != 0) fail(run, *exit);
   done.document = nlohmann::json::parse(exit->output, nullptr, false);
   if (!done.document.is_object() || !done.document.contains("run"))

@@ -53,9 +53,11 @@ Sweep read_sweep(const Options& options) {
   const std::vector<SweepCommand> commands = sweep_commands();
   const std::filesystem::path path = options.file;
   Sweep sweep;
-  sweep.file = read_sweep_file(path, options.base.empty() ? path.parent_path() : options.base, commands);
-  const std::filesystem::path traces =
-      options.traces.empty() ? user_directory("XDG_CACHE_HOME", ".cache") / "traces" : options.traces;
+  sweep.file = read_sweep_file(
+      path, options.base.empty() ? path.parent_path() : std::filesystem::path(options.base), commands);
+  const std::filesystem::path traces = options.traces.empty()
+                                           ? user_directory("XDG_CACHE_HOME", ".cache") / "traces"
+                                           : std::filesystem::path(options.traces);
   sweep.plan = plan_sweep(sweep.file, commands, std::filesystem::absolute(traces));
   if (!options.part.empty()) keep_part(sweep.plan, options.part);
   return sweep;
@@ -149,10 +151,19 @@ void run(const Options& options) {
   {
     ProgressLine line;
     SweepRunner runner(sweep.file, sweep.plan, runner_costs(sweep.plan, costs), how);
-    runner.run([&](const SweepState& state) {
-      throw_if_interrupted();
-      line.show(progress_line(state));
-    });
+    SweepState last;
+    try {
+      runner.run([&](const SweepState& state) {
+        last = state;
+        throw_if_interrupted();
+        line.show(progress_line(state));
+      });
+    } catch (const Interrupted&) {
+      fmt::print(stderr,
+                 "sweep: stopped at {} of {} runs, which are stored; `razorscope sweep resume {}` goes on\n",
+                 last.done, last.cells, options.file);
+      throw;
+    }
   }
   const SweepStatus status = read_status(sweep.file.name, how.db);
   print_status(options, status);

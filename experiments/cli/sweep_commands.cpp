@@ -43,12 +43,14 @@ SweepCommand describe(const Sweepable& entry, const CLI::App& command) {
   out.one_process = entry.one_process;
   out.records = entry.records;
   for (const CLI::Option* option : command.get_options()) {
-    for (const std::string& name : option->get_lnames()) {
-      if (name == "policies") out.takes_policies = true;
-      if (name == "policies" || name == "policy") continue;
-      if (std::find(not_keys.begin(), not_keys.end(), name) != not_keys.end()) continue;
-      out.keys.push_back({name, kind_of(*option), option->get_items_expected_max() > 1,
-                          option->get_required() && option->get_lnames().front() == name});
+    const std::vector<std::string>& names = option->get_lnames();
+    if (names.empty() || std::find(not_keys.begin(), not_keys.end(), names.front()) != not_keys.end())
+      continue;
+    if (names.front() == "policies") {
+      out.takes_policies = true;
+    } else {
+      out.keys.push_back({names.front(), kind_of(*option), option->get_items_expected_max() > 1,
+                          option->get_required(), names.size() > 1 ? names[1] : ""});
     }
   }
   return out;

@@ -18,12 +18,12 @@ RunCost cost_without_trace(const SweepBatch& batch) {
                      static_cast<int>(batch.cells.size()));
 }
 
-RunCost cost_of(const SweepBatch& batch, const SweepPlan& plan) {
+RunCost cost_of_batch(const SweepBatch& batch, const SweepPlan& plan) {
   std::error_code unknown;
   if (batch.trace >= 0 &&
       !std::filesystem::exists(plan.traces[static_cast<size_t>(batch.trace)].path, unknown))
     return cost_without_trace(batch);
-  return cost_of(batch.words_for(batch.cells));
+  return cli::cost_of(batch.words_for(batch.cells));
 }
 
 }  // namespace
@@ -64,7 +64,7 @@ SweepRunCosts sweep_run_costs(const SweepPlan& plan, Progress& progress) {
     progress.advance(static_cast<double>(costs.traces.size() + costs.batches.size()));
     costs.batches.emplace_back();
     try {
-      costs.batches.back() = cost_of(batch, plan);
+      costs.batches.back() = cost_of_batch(batch, plan);
     } catch (const InputError& problem) {
       refuse(fmt::format("line {}: {}: {}", batch.line, batch.command, problem.what()));
       ++costs.refused;

@@ -69,21 +69,31 @@ std::optional<SweepValue> read_value(const SweepKey& key, const toml::node& node
 
 /// The key with its values; without any, and a fault noted, where one is wrong.
 SweepAxis read_axis(TomlTable& table, const SweepKey& key, const std::filesystem::path& base) {
-  SweepAxis axis{key.name, {}};
-  const toml::node* node = table.node(key.name, key.required ? Presence::required : Presence::optional);
+  const bool by_alias = !key.alias.empty() && table.has(key.alias) && !table.has(key.name);
+  const std::string& name = by_alias ? key.alias : key.name;
+  SweepAxis axis{key.name, {}, table.line(name)};
+  const toml::node* node = table.node(name, key.required ? Presence::required : Presence::optional);
   if (node == nullptr) return axis;
   const std::vector<const toml::node*> elements = elements_of(*node);
   for (const toml::node* element : elements) {
     const std::optional<SweepValue> value = read_value(key, *element, base);
     if (!value) {
-      table.fault(key.name, fmt::format("must be {}, or a list of such", wanted(key.kind)));
-      return {key.name, {}};
+      table.fault(name, fmt::format("must be {}, or a list of such", wanted(key.kind)));
+      return {key.name, {}, axis.line};
     }
     if (std::find(axis.values.begin(), axis.values.end(), *value) == axis.values.end())
       axis.values.push_back(*value);
   }
-  if (axis.values.empty()) table.fault(key.name, "is an empty list");
+  if (axis.values.empty()) table.fault(name, "is an empty list");
   return axis;
+}
+
+/// What a trace is recorded from.
+std::vector<SweepKey> recording_keys(bool required) {
+  return {{"model", SweepKey::Kind::text, false, required},
+          {"text", SweepKey::Kind::text, false, required},
+          {"compute", SweepKey::Kind::text, false, false},
+          {"dtype", SweepKey::Kind::text, false, false}};
 }
 
 SweepGrid read_grid(TomlTable table, const SweepCommand& command, const std::filesystem::path& base) {
@@ -96,21 +106,19 @@ SweepGrid read_grid(TomlTable table, const SweepCommand& command, const std::fil
     if (!axis.values.empty()) grid.axes.push_back(std::move(axis));
   }
   if (command.records) {
-    for (const char* name : {"model", "text", "compute", "dtype"}) {
-      const bool needed =
-          recorded && (table.has("model") || table.has("text")) && std::string_view(name).size() < 6;
-      SweepAxis axis = read_axis(table, {name, SweepKey::Kind::text, false, needed}, base);
+    const bool from_text = recorded && (table.has("model") || table.has("text"));
+    for (const SweepKey& key : recording_keys(from_text)) {
+      SweepAxis axis = read_axis(table, key, base);
       if (axis.values.empty()) continue;
-      if (!recorded) table.fault(name, "stands beside `trace`, which tells it; allowed: one of them");
+      if (!recorded) table.fault(key.name, "stands beside `trace`, which tells it; allowed: one of them");
       grid.axes.push_back(std::move(axis));
     }
   }
   if (command.takes_policies && (table.has("policies") || command.one_process))
     grid.policies = read_policies(table, "policies");
   table.refuse_unknown_keys();
-  std::stable_sort(grid.axes.begin(), grid.axes.end(), [&](const SweepAxis& left, const SweepAxis& right) {
-    return table.line(left.key) < table.line(right.key);
-  });
+  std::stable_sort(grid.axes.begin(), grid.axes.end(),
+                   [](const SweepAxis& left, const SweepAxis& right) { return left.line < right.line; });
   return grid;
 }
 

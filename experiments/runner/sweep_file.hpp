@@ -14,6 +14,7 @@ struct SweepKey {
   Kind kind = Kind::text;
   bool several = false;  // one value may be a list of words
   bool required = false;
+  std::string alias = {};  // another name of it; "": none
 };
 
 /// A command that sweeps may run.
@@ -32,6 +33,7 @@ using SweepValue = std::vector<std::string>;
 struct SweepAxis {
   std::string key;
   std::vector<SweepValue> values;  // never empty
+  int line = 1;
 };
 
 /// One table of a sweep file: a command over all combinations of its keys' values.

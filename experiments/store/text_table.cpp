@@ -69,6 +69,16 @@ std::string printable(const std::string& text, bool markdown) {
   return out;
 }
 
+std::string thousands(int64_t value) {
+  const std::string digits = std::to_string(value);
+  std::string out;
+  for (size_t i = 0; i < digits.size(); ++i) {
+    if (i > 0 && digits[i - 1] != '-' && (digits.size() - i) % 3 == 0) out += ',';
+    out += digits[i];
+  }
+  return out;
+}
+
 std::string policy_cell(const std::string& canonical_name, bool markdown) {
   const std::string label = printable(policy_label(canonical_name), markdown);
   return markdown ? fmt::format("`{}`", label) : label;

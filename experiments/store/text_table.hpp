@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,9 @@ std::string format_table(const std::vector<Cells>& table, bool markdown);
 
 /// What may stand in one line of a table: names come from files.
 std::string printable(const std::string& text, bool markdown);
+
+/// "131,072".
+std::string thousands(int64_t value);
 
 /// A policy by its label, which always names its codec.
 std::string policy_cell(const std::string& canonical_name, bool markdown);

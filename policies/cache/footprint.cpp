@@ -9,6 +9,9 @@
 namespace razorscope {
 namespace {
 
+/// Of what does not depend on it: long enough that budgets which are shares of it leave something.
+constexpr int any_prompt = 4096;
+
 constexpr int endless = std::numeric_limits<int>::max() / 2;  // tokens that no sequence reaches
 constexpr double wide_bits = 16.0;
 
@@ -146,7 +149,6 @@ PolicyFootprint::PolicyFootprint(const Policy& policy, const Shape& shape, const
       tp_(tp),
       assumes_heads_(probe == nullptr && policy.entry().protects_heads && policy.values().has("heads") &&
                      policy.values().text("heads") == "probe") {
-  constexpr int any_prompt = 4096;
   const PolicyRun run(policy_, SelectionContext{.shape = shape_, .prefix = any_prompt, .probe = &probe_});
   if (run.selection().needs().replay_only()) {
     throw InputError(policy_.name(), "looks at later queries: it works in replay only");
@@ -159,7 +161,6 @@ bool PolicyFootprint::drops() {
 }
 
 bool PolicyFootprint::coded() const {
-  constexpr int any_prompt = 4096;
   const PolicyRun run(policy_, SelectionContext{.shape = shape_, .prefix = any_prompt, .probe = &probe_});
   for (int layer = 0; layer < run.shape().layers; ++layer) {
     for (int head = 0; head < run.shape().kv_heads; ++head) {
@@ -173,7 +174,7 @@ bool PolicyFootprint::coded() const {
 }
 
 size_t PolicyFootprint::block_bytes() const {
-  const PolicyRun run(policy_, SelectionContext{.shape = shape_, .prefix = block_tokens, .probe = &probe_});
+  const PolicyRun run(policy_, SelectionContext{.shape = shape_, .prefix = any_prompt, .probe = &probe_});
   const std::vector<std::vector<int>> ranks = heads_of_ranks(run.shape().kv_heads, tp_);
   // A head that is not protected, wherever there is one: blocks of an unprotected head are what is counted.
   HeadCacheSpec spec = run.head_spec(0, 0);

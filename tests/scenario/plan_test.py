@@ -55,6 +55,11 @@ class PlanTest(unittest.TestCase):
         self.assertIn("uncalibrated", text)
         self.assertIn("nobody probed this model", text)
 
+    def test_a_share_that_leaves_nothing_of_one_block_can_be_planned(self):
+        full, occam = document("plan", "--devices", "L40S", "--model", "llama-3.1-8b", "--context", 8192, "--output", 1,
+                               "--policies", "full;occam:budget=0.3")["rows"]
+        self.assertAlmostEqual(occam["kv_bytes_per_sequence"] / full["kv_bytes_per_sequence"], 0.3, delta=0.01)
+
     def test_bad_requests(self):
         for arguments, fragments in (
                 (["--devices", "H100X", "--model", "llama-3.1-8b"], ["--devices", "H100"]),

@@ -1,4 +1,8 @@
 razorscope_tests(unit
+  advise_evidence_test.cpp
+  advise_limit_test.cpp
+  advise_ranking_test.cpp
+  advise_settings_test.cpp
   tokenizer_test.cpp
   head_cache_test.cpp
   policy_test.cpp
@@ -25,6 +29,8 @@ razorscope_tests(unit
   store_schema_test.cpp
   store_test.cpp
   store_views_test.cpp
+  sweep_journal_test.cpp
+  sweep_plan_test.cpp
   tensor_type_test.cpp
   trace_test.cpp
   transformer_test.cpp
