@@ -74,8 +74,8 @@ Connection::Connection(const std::filesystem::path& path, Access access, std::ch
       check_identity();
     }
     if (access_ == Access::read_write) {
+      migrate();  // first: a new file is nothing, or a whole database, to whoever reads it meanwhile
       enable_write_ahead_log();
-      migrate();
     }
   });
 }

@@ -2,7 +2,7 @@
 
     slurm_test.py RAZORSCOPE SOURCE_FOLDER [unittest options]
 
-Ends with exit code 77, which CTest takes for skipped, and the reason, where Slurm cannot run here. Takes about a minute.
+Ends with exit code 77, which CTest takes for skipped, and the reason, where Slurm cannot run here. Takes one to three minutes.
 """
 
 import json
@@ -28,18 +28,18 @@ SWEEP = f"""
 [[eval]]
 model = "{MODEL}"
 text = "harbour.txt"
-prefix = [256, 384, 512, 640]
+prefix = [256, 320, 384, 448, 512, 576, 640, 704]
 steps = 256
 policies = ["full", "window:recent=124", "h2o", "full+q8_0"]
 [[replay]]
 model = "{MODEL}"
 text = "harbour.txt"
-prefix = [128, 256]
+prefix = [128, 192, 256, 320]
 steps = 16
 policies = ["full", "window:recent=60"]
 """
 TASKS = 4
-PATIENCE = 240
+PATIENCE = 400
 
 
 def wait_until(condition, what):
@@ -91,34 +91,45 @@ class SlurmTest(unittest.TestCase):
     def wait_until_over(self):
         wait_until(lambda: not self.status()["active"], f"the queue is empty; it holds\n{SLURM.ask('squeue', '-r')}\n{self.logs()}")
 
-    def kill_a_task(self):
-        """A task that has made something and has something left to make."""
-        def running():
+    def task_at_work(self, but=None):
+        """The number of a task that has made something and has something left to make, and the status that says so."""
+        def look():
             status = self.status()
             for number, task in enumerate(status["tasks"]):
-                if task["state"] == "running" and 0 < task["done"] < task["runs"]:
+                if task["state"] == "running" and 0 < task["done"] < task["runs"] and number != but:
                     return number, status
             return None
 
-        number, status = wait_until(running, f"a task is in the middle of its work\n{self.logs()}")
-        processes = wait_until(lambda: list(processes_of_task(number, SLURM.environment["SLURM_CONF"])), "the task's processes show")
+        return wait_until(look, "a task is in the middle of its work")
+
+    def kill(self, task):
+        processes = wait_until(lambda: list(processes_of_task(task, SLURM.environment["SLURM_CONF"])), "the task's processes show")
         for process in processes:
             try:
                 os.kill(process, signal.SIGKILL)
             except ProcessLookupError:
                 continue
-        return number, status
+
+    def requeue(self, task):
+        """As Slurm does with a task whose node failed; but it then waits for two minutes."""
+        array = json.loads((self.shared / "array/jobs.json").read_text())["array_job"]
+        self.assertEqual(SLURM.ask("scontrol", "requeue", f"{array}_{task}"), "")
+        wait_until(lambda: SLURM.ask("scontrol", "update", f"JobId={array}_{task}", "StartTime=now") == "", "it can start")
+        return self.shared / f"array/logs/task-{task}-of-{array}.log"
 
     def test_a_lost_task_is_made_up_for(self):
         begin = time.monotonic()
         self.assertIn("submitted", self.submit("--tasks", TASKS, "--time", "10"))
-        killed, status = self.kill_a_task()
+        killed, status = self.task_at_work()
+        self.kill(killed)
         self.assertEqual(len(status["tasks"]), TASKS)
         self.assertTrue(status["active"])
         self.assertTrue(status["merge"].startswith("PENDING"), status)
         self.assertIn("nothing submitted", self.submit())
-        # A task whose node failed is put back into the queue by Slurm, and goes on with its shard.
+        requeued, status = self.task_at_work(but=killed)
+        log = self.requeue(requeued)
         self.wait_until_over()
+        self.assertEqual(log.read_text().count("results in"), 2, self.logs())
         self.assertIn(f"tasks {killed} were lost", self.logs())
         status = self.status()
         self.assertEqual((status["done"], status["failed"], status["merged"], status["round"]), (status["runs"], 0, status["runs"], 1))
@@ -126,7 +137,7 @@ class SlurmTest(unittest.TestCase):
         self.assertIn("nothing submitted", self.submit())
         self.run_it("run", self.file, "--db", self.folder / "local.db", "--threads", 1)
         self.assertEqual(same_rows.compare(self.folder / "local.db", self.db), "")
-        print(f"{status['runs']} runs in {TASKS} tasks, one killed: {on_slurm:.0f} s on Slurm", file=sys.stderr)
+        print(f"{status['runs']} runs in {TASKS} tasks, one killed, one requeued: {on_slurm:.0f} s on Slurm", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ if(Python3_Interpreter_FOUND)
   # On a Slurm that the test starts and ends; skipped, with the reason, where that cannot be.
   add_test(NAME scenario.slurm
     COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/scenario/slurm_test.py $<TARGET_FILE:razorscope> ${CMAKE_SOURCE_DIR})
-  set_tests_properties(scenario.slurm PROPERTIES LABELS "scenario;slow" TIMEOUT 600 SKIP_RETURN_CODE 77
+  set_tests_properties(scenario.slurm PROPERTIES LABELS "scenario;slow" TIMEOUT 900 SKIP_RETURN_CODE 77
     ENVIRONMENT OMP_WAIT_POLICY=passive)
 else()
   message(WARNING "Python 3 is missing: the scenario tests are left out")

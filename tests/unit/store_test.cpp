@@ -80,6 +80,21 @@ TEST_F(StoreTest, MakesFoldersAndSchema) {
   EXPECT_TRUE(Store::open_read_only(path).tradeoff().empty());
 }
 
+TEST_F(StoreTest, IsNeverSeenHalfMade) {
+  for (int round = 0; round < 20; ++round) {
+    const fs::path path = file(fmt::format("{}.db", round));
+    const pid_t child = start_child([&] { const Store store = Store::open_for_writing(path); });
+    std::string message;
+    do {
+      message = message_of([&] { EXPECT_TRUE(Store::open_read_only(path).tradeoff().empty()); });
+      EXPECT_TRUE(message == "no error" || message.ends_with("there is no such file") ||
+                  message.find("is an empty file") != std::string::npos)
+          << message;
+    } while (message != "no error" && !HasFailure());
+    EXPECT_TRUE(succeeded(child));
+  }
+}
+
 TEST_F(StoreTest, OpensWhatItMadeAndAnEmptyFile) {
   std::ofstream(file("empty.db")).close();
   Store::open_for_writing(file("empty.db")).add_replay(record_of("full"));
