@@ -20,6 +20,9 @@ build_packages=(
 )
 # shellcheck disable=SC2034
 test_packages=(libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev sqlite3)
+# A slow test runs a sweep on a Slurm of its own, which it starts and ends.
+# shellcheck disable=SC2034
+slurm_packages=(munge slurm-wlm)
 
 # Containers and cron may start us without HOME, and the caches need one.
 if [[ -z ${HOME:-} ]]; then

@@ -9,6 +9,7 @@
 #include "experiments/cli/options.hpp"
 #include "experiments/cli/sweep_commands.hpp"
 #include "experiments/cli/sweep_costs.hpp"
+#include "experiments/cli/sweep_slurm.hpp"
 #include "experiments/cli/sweep_text.hpp"
 #include "experiments/runner/child_pool.hpp"
 #include "experiments/store/store.hpp"
@@ -29,6 +30,7 @@ struct Options {
   double memory_bytes = 0.0;  // 0: nine tenths of what is free
   bool retry_failed = false;
   std::string part;
+  std::string folder;
 };
 
 /// A sweep file, and what it comes to.
@@ -44,12 +46,7 @@ void keep_part(SweepPlan& plan, const std::string& part) {
   char rest = 0;
   if (std::sscanf(part.c_str(), "%zu/%zu%c", &index, &parts, &rest) != 2 || parts == 0 || index >= parts)
     throw InputError("--part", fmt::format("'{}' is not I/N, such as 0/4 to 3/4", part));
-  std::vector<SweepBatch> kept;
-  for (size_t b = index; b < plan.batches.size(); b += parts) {
-    kept.push_back(std::move(plan.batches[b]));
-    kept.back().probe = -1;  // may belong to another part
-  }
-  plan.batches = std::move(kept);
+  plan.keep_part(index, parts);
 }
 
 Sweep read_sweep(const Options& options) {
@@ -132,7 +129,7 @@ void print_status(const Options& options, const SweepStatus& status) {
 
 void run(const Options& options) {
   const Sweep sweep = read_sweep(options);
-  if (sweep.plan.batches.empty()) return;  // a part that is empty
+  if (sweep.plan.processes() == 0) return;  // a part that is empty
   const SweepRunCosts costs = sweep_run_costs(sweep.plan, *terminal_progress());
   for (const std::string& refusal : costs.refusals)
     fmt::print(stderr, "sweep: {}: will be refused: {}\n", options.file, refusal);
@@ -149,7 +146,7 @@ void run(const Options& options) {
   fmt::print(stderr,
              "sweep: {} runs in {} processes, {} cores, at most {} of memory at once, about {} of work, "
              "results in {}\n",
-             sweep.plan.cells(), sweep.plan.batches.size(), how.threads, format_bytes(how.memory_bytes),
+             sweep.plan.cells(), sweep.plan.processes(), how.threads, format_bytes(how.memory_bytes),
              duration(total.seconds), how.db.string());
   {
     ProgressLine line;
@@ -176,6 +173,10 @@ void run(const Options& options) {
 }
 
 void show_status(const Options& options) {
+  if (!options.folder.empty()) {
+    show_slurm_status(options.file, options.base, options.folder, options.json);
+    return;
+  }
   std::string name = options.file;
   std::error_code unknown;
   if (std::filesystem::exists(options.file, unknown)) name = read_sweep(options).file.name;
@@ -257,7 +258,13 @@ void add_sweep(CLI::App& app) {
   command = add_one(*sweep, *asked, "status", "how far a sweep is, from any terminal",
                     "razorscope sweep status quick --db results.db");
   add_database_option(*command, asked->db);
+  command->add_option("--folder", asked->folder,
+                      "folder that `sweep slurm` was given: what its jobs do, too");
   command->callback([asked] { show_status(*asked); });
+
+  add_sweep_merge(*sweep);
+  add_sweep_prepare(*sweep);
+  add_sweep_slurm(*sweep);
 }
 
 }  // namespace razorscope::cli

@@ -18,6 +18,7 @@ SweepBoard::SweepBoard(SweepJournal& journal, const SweepFile& file, const Sweep
     for (const SweepCell& cell : batch.cells) {
       row.config_hash = cell.config_hash;
       row.policy = cell.policy;
+      if (!batch.elsewhere) here_.push_back(rows.size());
       rows.push_back(row);
     }
   }
@@ -37,11 +38,12 @@ std::vector<int64_t> SweepBoard::ids(const std::vector<size_t>& cells) const {
 
 size_t SweepBoard::count(CellState state) const {
   return static_cast<size_t>(
-      std::count_if(rows_.begin(), rows_.end(), [state](const CellRow& row) { return row.state == state; }));
+      std::count_if(here_.begin(), here_.end(), [&](size_t cell) { return rows_[cell].state == state; }));
 }
 
 std::vector<size_t> SweepBoard::pending_cells(size_t batch) const {
   std::vector<size_t> cells;
+  if (plan_.batches[batch].elsewhere) return cells;
   for (size_t cell = begin(batch); cell < end(batch); ++cell) {
     if (rows_[cell].state == CellState::pending) cells.push_back(cell);
   }

@@ -22,12 +22,14 @@ class SweepBoard {
   /// Reads the cells' states.
   void look();
   const std::vector<CellRow>& cells() const { return rows_; }
+  /// The cells of this part of the sweep: all others are entered into the journal, and no more.
+  const std::vector<size_t>& here() const { return here_; }
   std::vector<int64_t> ids(const std::vector<size_t>& cells) const;
-  size_t count(CellState state) const;
+  size_t count(CellState state) const;  // of this part
 
   /// Pending cells of a batch that go into one process together; empty where there are none.
   std::vector<size_t> pending_group(size_t batch) const;
-  std::vector<size_t> pending_cells(size_t batch) const;
+  std::vector<size_t> pending_cells(size_t batch) const;  // of this part
   /// Keeps the halves of a group apart from now on.
   void split(const std::vector<size_t>& cells);
   bool is_done(size_t batch) const;
@@ -42,6 +44,7 @@ class SweepBoard {
   SweepJournal& journal_;
   const SweepPlan& plan_;
   std::vector<size_t> first_;  // cell of each batch; one more at the end
+  std::vector<size_t> here_;
   std::vector<int64_t> ids_;
   std::vector<CellRow> rows_;
   std::vector<int> group_;  // of each cell: those of one number stay together

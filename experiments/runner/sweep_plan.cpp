@@ -284,10 +284,22 @@ std::vector<std::string> SweepBatch::words_for(const std::vector<SweepCell>& som
   return out;
 }
 
+void SweepPlan::keep_part(size_t part, size_t parts) {
+  for (size_t b = 0; b < batches.size(); ++b) batches[b].elsewhere = b % parts != part;
+  for (SweepBatch& batch : batches) {
+    if (batch.probe >= 0 && batches[static_cast<size_t>(batch.probe)].elsewhere) batch.probe = -1;
+  }
+}
+
 size_t SweepPlan::cells() const {
   size_t sum = 0;
-  for (const SweepBatch& batch : batches) sum += batch.cells.size();
+  for (const SweepBatch& batch : batches) sum += batch.elsewhere ? 0 : batch.cells.size();
   return sum;
+}
+
+size_t SweepPlan::processes() const {
+  return static_cast<size_t>(std::count_if(batches.begin(), batches.end(),
+                                           [](const SweepBatch& batch) { return !batch.elsewhere; }));
 }
 
 SweepPlan plan_sweep(const SweepFile& file, const std::vector<SweepCommand>& commands,

@@ -31,6 +31,7 @@ struct SweepBatch {
   int line = 1;                    // of the grid in the file
   int trace = -1;                  // index of the trace that has to be there first; -1: none
   int probe = -1;                  // likewise of the batch that measures the model's heads
+  bool elsewhere = false;          // another part of the sweep makes it
 
   /// The command line's words for some of the cells.
   std::vector<std::string> words_for(const std::vector<SweepCell>& some) const;
@@ -41,7 +42,12 @@ struct SweepPlan {
   std::vector<SweepTrace> traces;
   std::vector<SweepBatch> batches;  // a probe that others need stands before them
 
+  /// Leaves all but every n-th batch to other parts of the sweep.
+  void keep_part(size_t part, size_t parts);
+
+  // Of this part:
   size_t cells() const;
+  size_t processes() const;
 };
 
 /// All combinations of each grid's keys, cells that are asked for twice once; with the traces and probes that

@@ -129,9 +129,7 @@ SweepRunner::Run::Run(const SweepFile& file, const SweepPlan& the_plan, const Sw
       registration(journal),
       pool(the_options.program, the_options.threads) {
   release_dead_runners();
-  std::vector<size_t> all(board.cells().size());
-  for (size_t i = 0; i < all.size(); ++i) all[i] = i;
-  if (options.retry_failed) journal.retry_failed(board.ids(all));
+  if (options.retry_failed) journal.retry_failed(board.ids(board.here()));
   look();
 }
 
@@ -200,7 +198,7 @@ bool SweepRunner::Run::start_batch(size_t batch) {
   next.cells = board.pending_group(batch);
   if (next.cells.empty() || !is_ready(plan.batches[batch])) return false;
   next.cost = costs.batches[batch];
-  next.threads = threads_for(next.cost, plan.batches.size());
+  next.threads = threads_for(next.cost, plan.processes());
   next.cost.seconds *=
       static_cast<double>(next.cells.size()) / static_cast<double>(plan.batches[batch].cells.size());
   if (!fits(next.cost, next.threads)) return false;
@@ -287,12 +285,13 @@ bool SweepRunner::Run::is_over() const {
 
 SweepState SweepRunner::Run::state() const {
   SweepState now;
-  now.cells = board.cells().size();
+  now.cells = board.here().size();
   now.done = board.count(CellState::done);
   now.failed = board.count(CellState::failed);
   now.running = board.count(CellState::running);
   double left = 0.0;
-  for (const CellRow& cell : board.cells()) {
+  for (const size_t index : board.here()) {
+    const CellRow& cell = board.cells()[index];
     if (cell.state == CellState::pending || cell.state == CellState::running) left += cell.estimated_seconds;
   }
   size_t here = 0;

@@ -5,6 +5,7 @@
 #include <system_error>
 #include <thread>
 
+#include "experiments/store/file_system.hpp"
 #include "experiments/store/schema.hpp"
 #include "models/base/error.hpp"
 
@@ -152,7 +153,9 @@ void Connection::check_identity() {
 }
 
 /// SQLite may refuse the switch at once, whatever its timeout, while another process is about to do the same.
+/// The log's index is memory that all processes share, and those of two machines cannot.
 void Connection::enable_write_ahead_log() {
+  if (lies_on_network(path_)) return;
   const auto deadline = std::chrono::steady_clock::now() + patience_;
   while (true) {
     try {

@@ -13,12 +13,13 @@ import contextlib
 import sqlite3
 import sys
 
-# When a thing was done, and how long it took.
-TIMINGS = {"created_utc", "updated_utc", "started_utc", "finished_utc", "heartbeat_utc", "wall_seconds", "compute_seconds"}
+# When a thing was done, and how long it took or was thought to take.
+TIMINGS = {"created_utc", "updated_utc", "started_utc", "finished_utc", "heartbeat_utc", "wall_seconds", "compute_seconds",
+           "estimated_seconds"}
 # Who did it, from where, and how often it was tried.
 MOMENT = {"command_line", "attempts", "runner_id", "provenance_id", "path"}
 # Tables of nothing else.
-MOMENT_TABLES = {"provenance", "sweep_runners"}
+MOMENT_TABLES = {"programs", "sweep_runners"}
 
 
 def quoted(name):

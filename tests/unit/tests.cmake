@@ -21,8 +21,10 @@ razorscope_tests(unit
   report_curves_test.cpp
   child_pool_test.cpp
   rate_search_test.cpp
+  slurm_test.cpp
   store_deployments_test.cpp
   store_eval_test.cpp
+  store_merge_test.cpp
   store_migration_test.cpp
   store_schema_test.cpp
   store_test.cpp
