@@ -131,7 +131,6 @@ std::optional<PlanRow> AdviseCandidates::plan_row(size_t index, int context, Can
     return plan(deployment_, *footprints_[index],
                 {context, options_.output, options_.batch, token_budget(options_.deployment)});
   } catch (const InputError& problem) {
-    if (!options_.policies.empty()) throw;
     candidate.refusal = problem.what();
     return std::nullopt;
   }
