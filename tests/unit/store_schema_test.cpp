@@ -58,7 +58,7 @@ const std::set<std::string> unitless = {
     // seeds
     "seed",
     // texts that views compute, whose type SQLite does not know
-    "kind", "text", "names", "text_ids", "id_of",
+    "kind", "text", "names", "text_ids", "id_of", "started_utc", "finished_utc",
     // codes
     "exit_code"};
 
