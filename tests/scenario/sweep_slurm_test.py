@@ -50,8 +50,11 @@ name=$(basename "$0")
 printf '%s\\n' "$name $*" >>"$here/calls"
 if [[ -e $here/$name.fails ]]; then cat "$here/$name.fails" >&2; exit 1; fi
 case $name in
-  sbatch) echo $(($(cat "$here/last_job") + 1)) | tee "$here/last_job" ;;
-  *) cat "$here/$name.answer" 2>/dev/null ;;
+  sbatch)
+    job=$(($(cat "$here/last_job") + 1))
+    echo $job >"$here/last_job"
+    echo $job ;;
+  *) cat "$here/$name.answer" 2>/dev/null || true ;;
 esac
 """
 
@@ -108,7 +111,7 @@ class SlurmTest(unittest.TestCase):
     def answer(self, name, text):
         (self.bin / f"{name}.answer").write_text(text)
 
-    def fail(self, name, text):
+    def breaks(self, name, text):
         (self.bin / f"{name}.fails").write_text(text)
 
     def run_script(self, name, code=DONE, **environment):
@@ -159,7 +162,7 @@ class SubmitTest(SlurmTest):
         self.assertEqual((document["tasks"], document["prepare_job"], document["array_job"], document["merge_job"]), (3, 101, 102, 103))
 
     def test_says_why_it_cannot(self):
-        self.fail("sbatch", "sbatch: error: invalid partition specified: none\n")
+        self.breaks("sbatch", "sbatch: error: invalid partition specified: none\n")
         self.refuse(*self.slurm("--partition", "none"), code=FAILED, names=["sbatch failed", "invalid partition"])
         (self.bin / "sbatch.fails").unlink()
         # What was submitted before the refusal is cancelled.
@@ -169,9 +172,9 @@ class SubmitTest(SlurmTest):
         self.assertEqual(self.calls("scancel"), ["scancel 101"])
         (self.bin / "sbatch").write_text(FAKE)
         self.succeed(*self.slurm())
-        self.fail("squeue", "slurm_load_jobs error: Unable to contact slurm controller\n")
+        self.breaks("squeue", "slurm_load_jobs error: Unable to contact slurm controller\n")
         self.refuse(*self.slurm(), code=FAILED, names=["squeue failed", "Unable to contact"])
-        self.fail("squeue", "slurm_load_jobs error: Invalid job id specified\n")  # forgotten, long ago
+        self.breaks("squeue", "slurm_load_jobs error: Invalid job id specified\n")  # forgotten, long ago
         self.assertIn("submitted", self.succeed(*self.slurm()))
         for name in ("sbatch", "squeue"):
             (self.bin / name).unlink()
@@ -201,7 +204,8 @@ class JobsTest(SlurmTest):
         self.succeed(*self.slurm("--tasks", 3, "--rounds", 1))
         self.calls()
         self.run_script("prepare.sh")
-        self.assertEqual(len(list((self.own / "traces").glob("*.safetensors"))), 1)
+        self.assertIn("is there", self.run_script("prepare.sh"))
+        self.assertEqual(len([trace for trace in (self.own / "traces").iterdir() if trace.suffix != ".lock"]), 1)
         self.run_script("array.sh", SLURM_ARRAY_TASK_ID="0")
         (self.own / "shards/1.db").write_bytes(b"")  # lost at its very beginning
         self.run_script("array.sh", SLURM_ARRAY_TASK_ID="2")
