@@ -19,7 +19,7 @@ build_packages=(
   libicu-dev libxxhash-dev libssl-dev libboost-dev libboost-filesystem-dev
 )
 # shellcheck disable=SC2034
-test_packages=(libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev sqlite3)
+test_packages=(libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev sqlite3 python3-pandas)
 
 # Containers and cron may start us without HOME, and the caches need one.
 if [[ -z ${HOME:-} ]]; then

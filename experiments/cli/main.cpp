@@ -43,6 +43,7 @@ int run(int argc, char** argv) {
   cli::add_devices(app);
   cli::add_policies(app);
   cli::add_report(app);
+  cli::add_sql(app);
   cli::add_plan(app);
   cli::add_serve(app);
   cli::add_bench(app);

@@ -87,5 +87,7 @@ void print_json(const nlohmann::json& document);
 std::unique_ptr<Progress> terminal_progress();
 /// Makes SIGINT and SIGTERM end the program through Interrupted.
 void install_interrupt_handler();
+/// Whether one of them has come: for work that has no Progress.
+bool interrupted();
 
 }  // namespace razorscope::cli

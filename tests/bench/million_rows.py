@@ -9,6 +9,7 @@ Asked: a second for each view, ten for each report. Exit code 1 where one takes 
 
 import argparse
 import pathlib
+import resource
 import sqlite3
 import statistics
 import subprocess
@@ -137,8 +138,9 @@ def make(program, path):
         database.execute("PRAGMA foreign_keys = ON")
         database.execute("CREATE TEMP TABLE counter (i INTEGER PRIMARY KEY)")
         database.execute("INSERT INTO counter WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 40000) SELECT i FROM n")
-        # Without the plan that made the file.
-        database.executescript("BEGIN; DELETE FROM deployment_runs;" + FILL + "COMMIT")
+        # Without the plan that made the file, and what it named.
+        made = ("deployment_runs", "devices", "policies", "models", "programs")
+        database.executescript("BEGIN;" + "".join(f"DELETE FROM {table};" for table in made) + FILL + "COMMIT")
         if database.execute("PRAGMA foreign_key_check").fetchone():
             raise RuntimeError("the rows do not fit together")
 
@@ -150,13 +152,19 @@ def whole_of(database, view):
     return f"SELECT count(*), sum({' + '.join(f'({column} IS NULL)' for column, _ in columns)}){texts} FROM {view}"
 
 
+def cpu_seconds():
+    return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+
+
 def median_seconds(repeats, work):
-    seconds = []
+    """Of the clock, and of the processor: the two differ where the machine has more to do."""
+    clock, cpu = [], []
     for _ in range(repeats):
-        begin = time.perf_counter()
+        begin, cpu_begin = time.perf_counter(), cpu_seconds()
         work()
-        seconds.append(time.perf_counter() - begin)
-    return statistics.median(seconds)
+        clock.append(time.perf_counter() - begin)
+        cpu.append(cpu_seconds() - cpu_begin)
+    return statistics.median(clock), statistics.median(cpu)
 
 
 def measure_views(path, repeats):
@@ -195,9 +203,11 @@ def main():
             make(options.program, path)
         print(f"{path.stat().st_size / 1e6:.0f} MB, SQLite {sqlite3.sqlite_version} in Python; medians of {options.repeats}", flush=True)
         slow = 0
-        for name, seconds, limit in measure_views(path, options.repeats) + measure_reports(options.program, path, options.repeats):
-            slow += seconds > limit
-            print(f"{seconds:8.3f} s  {name}{'   TOO SLOW' if seconds > limit else ''}")
+        print("   clock       CPU")
+        for measure in (lambda: measure_views(path, options.repeats), lambda: measure_reports(options.program, path, options.repeats)):
+            for name, (clock, cpu), limit in measure():
+                slow += clock > limit
+                print(f"{clock:8.3f} s {cpu:7.3f} s  {name}{'   TOO SLOW' if clock > limit else ''}", flush=True)
     sys.exit(1 if slow else 0)
 
 

@@ -20,6 +20,8 @@ razorscope_tests(unit
   store_deployments_test.cpp
   store_eval_test.cpp
   store_migration_test.cpp
+  sql_reader_test.cpp
+  store_questions_test.cpp
   store_schema_test.cpp
   store_test.cpp
   store_views_test.cpp
