@@ -19,7 +19,7 @@ build_packages=(
   libicu-dev libxxhash-dev libssl-dev libboost-dev libboost-filesystem-dev
 )
 # shellcheck disable=SC2034
-test_packages=(libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev sqlite3)
+test_packages=(libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev sqlite3 python3-pandas)
 # A slow test runs a sweep on a Slurm of its own, which it starts and ends.
 # shellcheck disable=SC2034
 slurm_packages=(munge slurm-wlm)

@@ -55,8 +55,7 @@ std::string label(const Candidate& candidate) { return policy_cell(candidate.pol
 std::vector<const Metric*> shown_metrics(const Advice& advice) {
   std::vector<const Metric*> shown = {advice.goal.metric};
   const auto add = [&](const Metric& metric) {
-    if (shown.size() < 6 && std::find(shown.begin(), shown.end(), &metric) == shown.end())
-      shown.push_back(&metric);
+    if (std::find(shown.begin(), shown.end(), &metric) == shown.end()) shown.push_back(&metric);
   };
   for (const Limit& limit : advice.limits) add(*limit.metric);
   for (const char* name : {"bytes_share", "kl", "decode_ms", "max_batch"}) add(find_metric("advice", name));
@@ -72,8 +71,7 @@ std::string behind(const Advice& advice, const Candidate& candidate) {
   return fmt::format("{:+.1f} %", (figure->value / best->value - 1.0) * 100.0);
 }
 
-std::string ranking_table(const Advice& advice) {
-  const std::vector<const Metric*> shown = shown_metrics(advice);
+std::string table_of(const Advice& advice, const std::vector<const Metric*>& shown) {
   std::vector<Cells> table = {{"policy"}};
   for (const Metric* metric : shown) {
     table.front().push_back(metric->name);
@@ -96,6 +94,17 @@ std::string ranking_table(const Advice& advice) {
     }
   }
   return format_table(table, false);
+}
+
+/// With as many figures as there is room for.
+std::string ranking_table(const Advice& advice) {
+  std::vector<const Metric*> shown = shown_metrics(advice);
+  std::string table = table_of(advice, shown);
+  while (shown.size() > 1 && table.find('\n') > columns) {
+    shown.pop_back();
+    table = table_of(advice, shown);
+  }
+  return table;
 }
 
 /// "1.6 % off", "11.8 times as much".

@@ -18,7 +18,7 @@ struct Comparison {
   std::string_view text;
   bool at_most;
 };
-/// Longer ones before their beginnings.
+/// Longer ones before those that they contain.
 constexpr std::array<Comparison, 17> comparisons = {{{"<=", true},
                                                      {"≤", true},
                                                      {"<", true},
@@ -26,15 +26,15 @@ constexpr std::array<Comparison, 17> comparisons = {{{"<=", true},
                                                      {"≥", false},
                                                      {">", false},
                                                      {" no more than ", true},
-                                                     {" less than ", true},
-                                                     {" at most ", true},
-                                                     {" under ", true},
-                                                     {" below ", true},
                                                      {" no less than ", false},
+                                                     {" less than ", true},
                                                      {" more than ", false},
+                                                     {" at most ", true},
                                                      {" at least ", false},
-                                                     {" above ", false},
+                                                     {" under ", true},
                                                      {" over ", false},
+                                                     {" below ", true},
+                                                     {" above ", false},
                                                      {" up to ", true}}};
 
 struct Unit {

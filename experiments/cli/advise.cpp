@@ -10,6 +10,7 @@
 #include "experiments/cli/commands.hpp"
 #include "experiments/store/write_file.hpp"
 #include "models/base/error.hpp"
+#include "models/language/model_file.hpp"
 #include "models/language/shape_catalogue.hpp"
 #include "policies/retrieval_heads.hpp"
 
@@ -53,6 +54,16 @@ std::string earlier_command(const AdviseCandidates& candidates, Store& store, co
   return "";
 }
 
+/// What commands that run a model take for it: a shape alone is none.
+std::string model_argument(const std::string& model) {
+  try {
+    find_model(model);
+    return model;
+  } catch (const InputError&) {
+    return model + ".gguf";
+  }
+}
+
 void find_missing(Advice& advice, const AdviseCandidates& candidates, Store& store,
                   const AdviseOptions& options) {
   const Shape& shape = candidates.deployment().shape;
@@ -64,7 +75,7 @@ void find_missing(Advice& advice, const AdviseCandidates& candidates, Store& sto
       if (advice.candidates[i].figure(metric) == nullptr) policies.push_back(advice.candidates[i].policy);
     }
     if (policies.empty()) continue;
-    const MeasureSettings settings{options.deployment.model,
+    const MeasureSettings settings{model_argument(options.deployment.model),
                                    std::max(1, std::min(options.context, shape.context - 257)),
                                    store.path().string()};
     MissingEvidence missing{
@@ -210,7 +221,7 @@ void run(const AdviseOptions& options) {
   const Shape& shape = candidates.deployment().shape;
   if (!options.heads.empty()) read_head_table(options.heads, shape);  // an error before anything runs
 
-  const std::unique_ptr<Progress> progress = terminal_progress();
+  std::unique_ptr<Progress> progress = terminal_progress();
   candidates.plan_all(store, *progress);
   double serve_seconds = 0.0;
   if (options.with_load()) serve_seconds = candidates.serve_all(advice.limits, *progress);
@@ -224,7 +235,7 @@ void run(const AdviseOptions& options) {
   add_settings(advice, candidates, options);
   advice.notes = candidates.notes();
   add_notes(advice, options);
-  progress->begin("done", 1.0, "");  // clears its line
+  progress.reset();  // clears its line
 
   if (options.common.json) {
     print_json(advice_json(advice));

@@ -131,7 +131,6 @@ std::optional<PlanRow> AdviseCandidates::plan_row(size_t index, int context, Can
     return plan(deployment_, *footprints_[index],
                 {context, options_.output, options_.batch, token_budget(options_.deployment)});
   } catch (const InputError& problem) {
-    if (!options_.policies.empty()) throw;
     candidate.refusal = problem.what();
     return std::nullopt;
   }
@@ -211,7 +210,7 @@ double AdviseCandidates::serve_all(const std::vector<Limit>& limits, Progress& p
   progress.begin("serving", runs, "runs");
   const auto begin = std::chrono::steady_clock::now();
   double done_runs = 0.0;
-  std::set<std::string> notes;
+  double refused_runs = 0.0;
   while (!children.all_done()) {
     progress.advance(done_runs);
     const std::optional<ServeChildren::Done> done = children.wait_for_any();
@@ -220,6 +219,8 @@ double AdviseCandidates::serve_all(const std::vector<Limit>& limits, Progress& p
     Candidate& candidate = candidates_[done->policy];
     if (!done->refusal.empty()) {
       candidate.refusal = "the load cannot be served: " + done->refusal;
+      refused_runs += 1.0;
+      if (refused_runs == runs) throw InputError("the load", done->refusal);  // it is no policy's fault
       continue;
     }
     put_serving(candidate, done->document, options_);

@@ -32,7 +32,7 @@ class AdviseCandidates {
   /// Plans each at the asked context and stores the plans.
   void plan_all(Store& store, Progress& progress);
   /// Serves the load under all whose figures (without their intervals) hold the limits so far, in processes
-  /// of their own that store themselves. Seconds that the longest run took.
+  /// of their own that store themselves. Seconds a run, in the mean.
   double serve_all(const std::vector<Limit>& limits, Progress& progress);
   /// One policy at several rates, with the figures of each run; not stored among the candidates.
   std::vector<std::pair<double, Candidate>> serve_rates(const std::string& policy,
@@ -45,7 +45,7 @@ class AdviseCandidates {
  private:
   void add_policies(Store& store);
   void add_note(const std::string& note);
-  /// Nothing, and the candidate's refusal, where the policy cannot run here.
+  /// Nothing, and the candidate's refusal, where the policy makes no sense at this context.
   std::optional<PlanRow> plan_row(size_t index, int context, Candidate& candidate);
   void note_shares(size_t index);
   double full_bytes(int context);

@@ -42,9 +42,10 @@ void add_advise_options(CLI::App& command, AdviseOptions& options) {
   command.add_option("--top", options.top, "policies of the ranking that are shown")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
-  command.add_option("--heads", options.heads,
-                     "file with the heads to export, {\"retrieval_kv_heads\": [[layer, head], ...]}; default "
-                     "those of the best policy, chosen from the latest stored probe of the model");
+  command.add_option(
+      "--heads", options.heads,
+      "file with the heads to export, {\"retrieval_kv_heads\": [[layer, head], ...]}; default "
+      "those of the best policy that protects some (else of duo), from the model's latest probe in --db");
   command.add_option(
       "--duo-attention", options.duo_attention,
       "write the heads to this file in the layout of DuoAttention's full_attention_heads.tsv (a "

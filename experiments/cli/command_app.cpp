@@ -38,6 +38,7 @@ std::unique_ptr<CLI::App> command_app() {
   add_sweep(*app);
   add_advise(*app);
   add_report(*app);
+  add_sql(*app);
   add_bench(*app);
   return app;
 }

@@ -20,6 +20,7 @@ void add_explain(CLI::App& app);
 void add_devices(CLI::App& app);
 void add_policies(CLI::App& app);
 void add_report(CLI::App& app);
+void add_sql(CLI::App& app);
 void add_plan(CLI::App& app);
 void add_serve(CLI::App& app);
 void add_sweep(CLI::App& app);

@@ -1,5 +1,6 @@
 #include "sim/closed_loop/explain.hpp"
 
+#include <chrono>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -137,12 +138,14 @@ void run(Options& options) {
     for (const PlannedPolicy& plan : plans) policies.push_back(plan.policy);
     return policies;
   };
+  const auto begin = std::chrono::steady_clock::now();
   const Explanation explanation =
       explain(transformer, tokenizer, options.request, policies_for, knowledge.view(), *progress);
   const auto tokens = static_cast<int>(explanation.pieces.size());
   const size_t full_bytes = full_f16_bytes(knowledge.context(tokens));
   ExplainRecord shared;
   describe_command(shared, options.common.seed, options.model.compute);
+  shared.wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   shared.model = {model.shape(), model.sha256()};
   shared.text = describe_text(options.text_file, options.request.text);
   Store store = Store::open_for_writing(results_database(options.db));

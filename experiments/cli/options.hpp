@@ -90,5 +90,7 @@ std::unique_ptr<Progress> terminal_progress();
 void throw_if_interrupted();
 /// Makes SIGINT and SIGTERM end the program through Interrupted.
 void install_interrupt_handler();
+/// Whether one of them has come: for work that has no Progress.
+bool interrupted();
 
 }  // namespace razorscope::cli

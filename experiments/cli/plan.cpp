@@ -1,6 +1,7 @@
 #include "sim/serving/plan.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -161,7 +162,9 @@ void run(const Options& options) {
     for (const Policy& policy : policies) {
       PolicyFootprint footprint(policy, deployment.shape, nullptr, deployment.tp);
       PlanRecord& record = records.emplace_back(describe(options, policy, deployment));
+      const auto begin = std::chrono::steady_clock::now();
       record.row = plan(deployment, footprint, record.request);
+      record.wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
       rows.push_back(record.row);
       const PlanRow& row = rows.back();
       for (const std::string& note : deployment_notes(deployment, row.calibration, row.assumes_heads))

@@ -49,16 +49,12 @@ void keep_part(SweepPlan& plan, const std::string& part) {
   plan.keep_part(index, parts);
 }
 
-Sweep read_sweep(const Options& options) {
-  const std::vector<SweepCommand> commands = sweep_commands();
-  const std::filesystem::path path = options.file;
-  Sweep sweep;
-  sweep.file = read_sweep_file(
-      path, options.base.empty() ? path.parent_path() : std::filesystem::path(options.base), commands);
+Sweep plan_of(const Options& options) {
+  Sweep sweep{read_sweep(options.file, options.base), {}};
   const std::filesystem::path traces = options.traces.empty()
                                            ? user_directory("XDG_CACHE_HOME", ".cache") / "traces"
                                            : std::filesystem::path(options.traces);
-  sweep.plan = plan_sweep(sweep.file, commands, std::filesystem::absolute(traces));
+  sweep.plan = plan_sweep(sweep.file, sweep_commands(), std::filesystem::absolute(traces));
   if (!options.part.empty()) keep_part(sweep.plan, options.part);
   return sweep;
 }
@@ -69,7 +65,7 @@ size_t threads_of(const Options& options) {
 }
 
 void check(const Options& options) {
-  const Sweep sweep = read_sweep(options);
+  const Sweep sweep = plan_of(options);
   const SweepRunCosts costs = sweep_run_costs(sweep.plan, *terminal_progress());
   if (options.json) {
     print_json(plan_json(sweep.file, sweep.plan, costs));
@@ -128,7 +124,7 @@ void print_status(const Options& options, const SweepStatus& status) {
 }
 
 void run(const Options& options) {
-  const Sweep sweep = read_sweep(options);
+  const Sweep sweep = plan_of(options);
   if (sweep.plan.processes() == 0) return;  // a part that is empty
   const SweepRunCosts costs = sweep_run_costs(sweep.plan, *terminal_progress());
   for (const std::string& refusal : costs.refusals)
@@ -179,7 +175,7 @@ void show_status(const Options& options) {
   }
   std::string name = options.file;
   std::error_code unknown;
-  if (std::filesystem::exists(options.file, unknown)) name = read_sweep(options).file.name;
+  if (std::filesystem::exists(options.file, unknown)) name = read_sweep(options.file, options.base).name;
   print_status(options, read_status(name, results_database(options.db)));
 }
 

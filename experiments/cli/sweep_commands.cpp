@@ -76,4 +76,8 @@ std::vector<SweepCommand> sweep_commands() {
   return commands;
 }
 
+SweepFile read_sweep(const std::filesystem::path& file, const std::filesystem::path& base) {
+  return read_sweep_file(file, base.empty() ? file.parent_path() : base, sweep_commands());
+}
+
 }  // namespace razorscope::cli

@@ -40,11 +40,8 @@ std::string record(const SweepTrace& trace, size_t number, TraceRecordings& reco
 }
 
 void prepare(const Options& options) {
-  const std::filesystem::path path = options.file;
-  const std::vector<SweepCommand> commands = sweep_commands();
-  const SweepFile file = read_sweep_file(
-      path, options.base.empty() ? path.parent_path() : std::filesystem::path(options.base), commands);
-  const SweepPlan plan = plan_sweep(file, commands, std::filesystem::absolute(options.traces));
+  const SweepFile file = read_sweep(options.file, options.base);
+  const SweepPlan plan = plan_sweep(file, sweep_commands(), std::filesystem::absolute(options.traces));
   TraceRecordings recordings(plan.traces);
   size_t failed = 0;
   for (size_t i = 0; i < plan.traces.size(); ++i) {

@@ -52,9 +52,8 @@ bool lacks_a_trace(const SweepPlan& plan) {
 
 SlurmSubmission submission_of(const Options& options) {
   SlurmSubmission submission;
-  const std::vector<SweepCommand> commands = sweep_commands();
   const fs::path base = base_of(options.file, options.base);
-  const SweepFile file = read_sweep_file(options.file, base, commands);
+  const SweepFile file = read_sweep(options.file, base);
   const fs::path folder = fs::absolute(options.folder).lexically_normal() / file.name;
   const std::optional<SlurmRecord> there = read_slurm_record(folder);
   SlurmRecord& record = submission.record;
@@ -63,7 +62,7 @@ SlurmSubmission submission_of(const Options& options) {
     record = *there;
   }
   record.sweep.folder = folder;
-  const SweepPlan plan = plan_sweep(file, commands, record.sweep.traces());
+  const SweepPlan plan = plan_sweep(file, sweep_commands(), record.sweep.traces());
   if (plan.batches.empty()) throw InputError(options.file, "asks for nothing");
   if (!options.after_merge) {
     const auto processes = static_cast<int>(plan.batches.size());
@@ -121,15 +120,14 @@ void add_request_options(CLI::App& command, SlurmRequest& request) {
 
 void show_slurm_status(const std::string& file, const std::string& base, const std::string& folder,
                        bool json) {
-  const std::vector<SweepCommand> commands = sweep_commands();
   std::string name = file;
-  if (fs::exists(file)) name = read_sweep_file(file, base_of(file, base), commands).name;
+  if (fs::exists(file)) name = read_sweep(file, base).name;
   const fs::path own = fs::absolute(folder).lexically_normal() / name;
   const std::optional<SlurmRecord> record = read_slurm_record(own);
   if (!record)
     throw InputError(own.string(), "holds no jobs of this sweep; `razorscope sweep slurm` submits them");
-  const SweepFile submitted = read_sweep_file(record->sweep.file(), record->sweep.base, commands);
-  const SweepPlan plan = plan_sweep(submitted, commands, record->sweep.traces());
+  const SweepFile submitted = read_sweep(record->sweep.file(), record->sweep.base);
+  const SweepPlan plan = plan_sweep(submitted, sweep_commands(), record->sweep.traces());
   const SlurmStatus status = slurm_status(*record, parts_of(plan, record->sweep.tasks));
   if (json) {
     print_json(slurm_status_json(*record, status));

@@ -11,6 +11,7 @@ void add_sweep_prepare(CLI::App& sweep);
 void add_sweep_slurm(CLI::App& sweep);
 
 /// `sweep status --folder`: how far the jobs of a sweep are. file: the sweep file or its name.
-void show_slurm_status(const std::string& file, const std::string& base, const std::string& folder, bool json);
+void show_slurm_status(const std::string& file, const std::string& base, const std::string& folder,
+                       bool json);
 
 }  // namespace razorscope::cli

@@ -75,6 +75,8 @@ class TerminalProgress final : public Progress {
 
 std::unique_ptr<Progress> terminal_progress() { return std::make_unique<TerminalProgress>(); }
 
+bool interrupted() { return interrupt_came != 0; }
+
 void install_interrupt_handler() {
   // On a stack of its own: oneDNN's generated products use the stack pointer as a pointer into their buffers,
   // where the kernel would put the handler's frame, over the heap.

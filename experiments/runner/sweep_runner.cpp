@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <map>
 #include <optional>
+#include <sstream>
 #include <thread>
 
 #include "experiments/runner/child_message.hpp"
@@ -63,6 +64,16 @@ struct Work {
   std::string command_line;
   Clock::time_point begin = Clock::now();
 };
+
+/// Why a process that came to its end stored no run of a policy: what it says it left out.
+std::string reason_without_run(const ChildExit& exit) {
+  std::string reasons;
+  std::istringstream lines(exit.error_tail);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("left out")) reasons += (reasons.empty() ? "" : "; ") + line;
+  }
+  return reasons.empty() ? "its process stored no run of it" : reasons;
+}
 
 std::vector<double> seconds_of(const std::vector<SweepCost>& costs) {
   std::vector<double> seconds;
@@ -237,7 +248,7 @@ void SweepRunner::Run::take_cells(const Work& ended, const ChildExit& exit) {
   if (exit.exit_code == 0) {
     measured_seconds += seconds;
     estimated_seconds += ended.cost.seconds;
-    journal.finish(ids, seconds, fmt::format("its process stored no run of it: {}", child_message(exit)));
+    journal.finish(ids, seconds, reason_without_run(exit));
     return;
   }
   const bool was_killed = exit.exit_code > first_signal;

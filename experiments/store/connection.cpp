@@ -12,6 +12,9 @@
 namespace razorscope {
 namespace {
 
+// Another process may be making the file just now: it is empty, then a blank database, for a moment.
+constexpr std::chrono::milliseconds being_made{500};
+
 /// An absolute path, which SQLite never takes for a URI or for one of its special names.
 std::string sqlite_name(const std::filesystem::path& path) {
   return std::filesystem::absolute(path).string();
@@ -62,12 +65,16 @@ Connection::Connection(const std::filesystem::path& path, Access access, std::ch
   }
   if (access_ == Access::read_only) {
     if (!std::filesystem::exists(path_, unknown)) throw InputError(path_.string(), "there is no such file");
-    if (std::filesystem::file_size(path_, unknown) == 0) {
-      throw InputError(path_.string(), "is an empty file: no results were stored in it");
+    const auto deadline = std::chrono::steady_clock::now() + being_made;
+    while (std::filesystem::file_size(path_, unknown) == 0) {
+      if (std::chrono::steady_clock::now() >= deadline)
+        throw InputError(path_.string(), "is an empty file: no results were stored in it");
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
   }
   guarded([&] {
     open();
+    if (access_ == Access::read_only) wait_until_made();
     {
       // One moment: another process may be making the file between two questions.
       const SQLite::Transaction transaction(*database_);
@@ -130,13 +137,26 @@ bool Connection::in_transaction() const { return sqlite3_get_autocommit(database
 
 int64_t Connection::number(const char* sql) { return database_->execAndGet(sql).getInt64(); }
 
+bool Connection::is_blank() {
+  return number("PRAGMA application_id") == 0 && number("PRAGMA user_version") == 0 &&
+         number("SELECT count(*) FROM sqlite_schema") == 0;
+}
+
+void Connection::wait_until_made() {
+  const auto deadline = std::chrono::steady_clock::now() + being_made;
+  while (is_blank()) {
+    if (std::chrono::steady_clock::now() >= deadline)
+      throw InputError(path_.string(), "is an empty database: no results were stored in it");
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+}
+
 void Connection::check_identity() {
   const int64_t application = number("PRAGMA application_id");
-  const bool empty = number("SELECT count(*) FROM sqlite_schema") == 0;
   const int64_t version = number("PRAGMA user_version");
   const auto refuse = [&](const std::string& problem) { throw InputError(path_.string(), problem); };
   if (application != store_application_id) {
-    if (application == 0 && empty && version == 0 && access_ == Access::read_write) return;
+    if (access_ == Access::read_write && is_blank()) return;
     refuse("is a SQLite database of another application, not a results database of razorscope");
   }
   if (version > schema_version()) {

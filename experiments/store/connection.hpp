@@ -55,6 +55,8 @@ class Connection {
  private:
   void open();
   void open_immutable();
+  bool is_blank();
+  void wait_until_made();
   void check_identity();
   void migrate();
   void enable_write_ahead_log();

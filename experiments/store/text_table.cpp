@@ -23,13 +23,13 @@ std::vector<size_t> widths_of(const std::vector<Cells>& table) {
   return widths;
 }
 
-/// The first column to the left, figures to the right.
-std::string aligned(const Cells& row, const std::vector<size_t>& widths, std::string_view between) {
+std::string aligned(const Cells& row, const std::vector<size_t>& widths, const std::vector<bool>& left,
+                    std::string_view between) {
   std::string line;
   for (size_t i = 0; i < row.size(); ++i) {
     const std::string padding(widths[i] - width_of(row[i]), ' ');
     if (i > 0) line += between;
-    line += i == 0 ? row[i] + padding : padding + row[i];
+    line += i < left.size() && left[i] ? row[i] + padding : padding + row[i];
   }
   return line;
 }
@@ -37,19 +37,25 @@ std::string aligned(const Cells& row, const std::vector<size_t>& widths, std::st
 }  // namespace
 
 std::string format_table(const std::vector<Cells>& table, bool markdown) {
+  return format_table(table, markdown, {true});
+}
+
+std::string format_table(const std::vector<Cells>& table, bool markdown, const std::vector<bool>& left) {
   const std::vector<size_t> widths = widths_of(table);
   std::string out;
   for (size_t i = 0; i < table.size(); ++i) {
-    const std::string line = aligned(table[i], widths, markdown ? " | " : "  ");
+    const std::string line = aligned(table[i], widths, left, markdown ? " | " : "  ");
     out += markdown ? fmt::format("| {} |\n", line) : line + '\n';
     if (i > 0) continue;
     Cells rules;
     for (const size_t width : widths) rules.push_back(std::string(width, '-'));
     if (markdown) {
-      for (size_t column = 1; column < rules.size(); ++column) rules[column].back() = ':';
-      out += fmt::format("| {} |\n", aligned(rules, widths, " | "));
+      for (size_t column = 0; column < rules.size(); ++column) {
+        if (column >= left.size() || !left[column]) rules[column].back() = ':';
+      }
+      out += fmt::format("| {} |\n", aligned(rules, widths, left, " | "));
     } else {
-      out += aligned(rules, widths, "  ") + '\n';
+      out += aligned(rules, widths, left, "  ") + '\n';
     }
   }
   return out;

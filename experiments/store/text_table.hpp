@@ -12,6 +12,8 @@ using Cells = std::vector<std::string>;
 /// The table, whose first row is its header, with columns aligned: the first to the left, the others to the
 /// right. All rows have the same number of cells.
 std::string format_table(const std::vector<Cells>& table, bool markdown);
+/// The same with the columns to the left that `left` says; those beyond its end go to the right.
+std::string format_table(const std::vector<Cells>& table, bool markdown, const std::vector<bool>& left);
 
 /// What may stand in one line of a table: names come from files.
 std::string printable(const std::string& text, bool markdown);

@@ -3,10 +3,12 @@
 #include <dnnl.h>
 
 #include "models/base/error.hpp"
+#include "models/language/onednn.hpp"
 
 namespace razorscope {
 bool has_instructions_for(Compute compute) {
   if (compute == Compute::f32) return true;
+  prepare_onednn();
   // Sets of instructions are bit masks that include what they build on; AMX contains AVX512-BF16.
   constexpr unsigned needed = dnnl_cpu_isa_avx512_core_bf16;
   return (static_cast<unsigned>(dnnl_get_effective_cpu_isa()) & needed) == needed;

@@ -3,11 +3,14 @@
 #include <dnnl.h>
 #include <stdexcept>
 
+#include "models/language/onednn.hpp"
+
 namespace razorscope {
 namespace {
 
 void sgemm(char transpose_b, size_t m, size_t n, size_t k, float alpha, const float* a, size_t lda,
            const float* b, size_t ldb, float* c, size_t ldc) {
+  prepare_onednn();
   const auto size = [](size_t x) { return static_cast<dnnl_dim_t>(x); };
   const dnnl_status_t status = dnnl_sgemm('N', transpose_b, size(m), size(n), size(k), alpha, a, size(lda), b,
                                           size(ldb), 0.0F, c, size(ldc));

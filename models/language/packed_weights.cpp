@@ -2,6 +2,8 @@
 
 #include <dnnl.hpp>
 
+#include "models/language/onednn.hpp"
+
 namespace razorscope {
 namespace {
 
@@ -9,6 +11,7 @@ using Order = dnnl::memory::format_tag;
 using Type = dnnl::memory::data_type;
 
 const dnnl::engine& cpu() {
+  prepare_onednn();
   static const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
   return engine;
 }

@@ -189,6 +189,7 @@ class AdviceTest(unittest.TestCase):
                 (["--policies", "ful"], ["did you mean 'full'"]),
                 (["--policies", "oracle/topk"], ["replay only"]),
                 (["--heads", FOLDER / "none.json"], ["none.json"]),
+                (["--workload", FOLDER / "none.csv"], ["the load", "none.csv"]),
                 (["--batch", 0], ["--batch"])):
             done = run(*TINY, *arguments)
             self.assertEqual(done.returncode, 2, (arguments, done.stdout))

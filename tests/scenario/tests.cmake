@@ -1,11 +1,12 @@
 # The built program, run as users run it.
 find_package(Python3 QUIET COMPONENTS Interpreter)
 if(Python3_Interpreter_FOUND)
-  foreach(name advise cli plan serve sweep sweep_slurm)
+  foreach(name advise cli pandas plan serve sql sweep sweep_slurm)
     add_test(NAME scenario.${name}
       COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/scenario/${name}_test.py $<TARGET_FILE:razorscope> ${CMAKE_SOURCE_DIR})
     set_tests_properties(scenario.${name} PROPERTIES LABELS scenario TIMEOUT 300 ENVIRONMENT OMP_WAIT_POLICY=passive)
   endforeach()
+  set_tests_properties(scenario.pandas PROPERTIES SKIP_RETURN_CODE 77)
   # The same with a hundred kills.
   add_test(NAME scenario.sweep_kills
     COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/scenario/sweep_test.py $<TARGET_FILE:razorscope> ${CMAKE_SOURCE_DIR}

@@ -78,10 +78,9 @@ TEST(AdviseRankingTest, NothingFits) {
   EXPECT_EQ(candidates[*closest(candidates, limits)].policy, "a");
   EXPECT_EQ(hardest_limit(candidates, {limit("kl<=1")}), nullptr);
   const std::vector<LimitChange> changes = limit_changes(candidates, limits, fewest_bytes);
-  ASSERT_EQ(changes.size(), 2U);
+  ASSERT_EQ(changes.size(), 1U);  // no kv_bytes alone would do
   EXPECT_EQ(changes[0].value, 0.03);
   EXPECT_EQ(candidates[*changes[0].winner].policy, "a");
-  EXPECT_EQ(changes[1].value, 500.0);
 }
 
 TEST(AdviseRankingTest, Goals) {
@@ -174,11 +173,11 @@ RC_GTEST_PROP(AdviseRankingTest, EveryCandidateStandsSomewhereOnce, ()) {
 }
 
 RC_GTEST_PROP(AdviseRankingTest, AnythingCanBeShown, ()) {
-  Advice advice{.question = {"m", "d", "bf16", "vllm"},
-                .limits = {limit("kl<=0.5"), limit("max_batch>=1")},
-                .goal = fewest_bytes,
-                .candidates = any_candidates(),
-                .ranking = {}};
+  Advice advice;
+  advice.question.model = "m";
+  advice.limits = {limit("kl<=0.5"), limit("max_batch>=1")};
+  advice.goal = fewest_bytes;
+  advice.candidates = any_candidates();
   advice.ranking = rank(advice.candidates, advice.limits, advice.goal);
   advice.limit_changes = limit_changes(advice.candidates, advice.limits, advice.goal);
   advice.evidence_changes = evidence_changes(advice.candidates, advice.limits, advice.goal);

@@ -28,9 +28,7 @@ TEST(EngineSettingsTest, Codecs) {
   EXPECT_EQ(settings("full+fp8-e4m3")["SGLang"], "--kv-cache-dtype fp8_e4m3");
   EXPECT_EQ(settings("full")["vLLM"], "--kv-cache-dtype auto");
   EXPECT_EQ(settings("full+k=fp8-e4m3+v=f16")["vLLM"], "");
-  EXPECT_EQ(settings("full+protected=q8_0+others=q8_0")["llama.cpp"],
-            "--cache-type-k q8_0 --cache-type-v q8_0 --flash-attn on");
-  EXPECT_EQ(settings("full+protected=q8_0+others=q4_0")["llama.cpp"], "");
+  EXPECT_EQ(settings("window+k=fp8-e4m3+v=fp8-e4m3")["TensorRT-LLM"].find("KvCacheConfig(dtype=\"fp8\""), 0U);
 }
 
 TEST(EngineSettingsTest, Selections) {

@@ -34,7 +34,8 @@ class StoreSchemaTest : public ::testing::Test {
 const std::set<std::string> unitless = {
     // keys
     "id", "run_id", "eval_run_id", "replay_run_id", "model_id", "text_id", "trace_id", "policy_id",
-    "device_id", "provenance_id", "probe_id", "search_id", "device_replay_id",
+    "device_id", "provenance_id", "probe_id", "search_id", "device_replay_id", "sweep_id", "cell_id",
+    "runner_id", "pid",
     // indices and ranks
     "layer", "query_head", "kv_head", "ordinal", "echo_rank", "induction_rank", "verdict_begin_token",
     "verdict_end_token",
@@ -43,7 +44,8 @@ const std::set<std::string> unitless = {
     "threads", "protected_heads", "scored_rows", "units", "n", "correct", "needle_n", "multi_query_n",
     "replays", "texts", "batch", "max_batch", "max_batch_admitting", "kv_blocks", "sequences",
     "max_sequences", "tp", "engines", "prefill_engines", "decode_engines", "requests", "completed",
-    "preemptions", "running", "waiting", "mean_running", "mean_waiting", "probes", "token_budget",
+    "preemptions", "attempts", "cells", "done", "failed", "pending", "running", "waiting", "mean_running",
+    "mean_waiting", "probes", "token_budget",
     // flags
     "dropped_nothing", "token_by_token", "query_aware", "model_can", "memory_is_nominal", "prefix_cache",
     "fits", "assumes_heads", "beyond_model", "is_retrieval_head",
@@ -56,7 +58,9 @@ const std::set<std::string> unitless = {
     // seeds
     "seed",
     // texts that views compute, whose type SQLite does not know
-    "kind", "text", "names", "text_ids"};
+    "kind", "text", "names", "text_ids", "id_of", "started_utc", "finished_utc",
+    // codes
+    "exit_code"};
 
 bool names_its_unit(const std::string& column) {
   std::istringstream words(column);

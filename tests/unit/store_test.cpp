@@ -318,6 +318,20 @@ TEST_F(StoreTest, RefusesANewerSchema) {
   expect_message("input", {"newer"}, [&] { Store::open_for_writing(file()); });
 }
 
+TEST_F(StoreTest, WaitsAMomentForADatabaseThatIsJustBeingMade) {
+  const auto path = folder_ / "young.db";
+  {
+    SQLite::Database blank(path.string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+    blank.exec("PRAGMA journal_mode = WAL");
+  }
+  std::thread writer([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    Store::open_for_writing(path);
+  });
+  EXPECT_TRUE(Store::open_read_only(path).tradeoff().empty());
+  writer.join();
+}
+
 TEST_F(StoreTest, ReadsNamesThatSqliteWouldTakeForUris) {
   const fs::path odd = folder_ / "file:a?mode=memory#100%.db";
   Store::open_for_writing(odd).add_replay(record_of("full"));

@@ -26,6 +26,8 @@ razorscope_tests(unit
   store_eval_test.cpp
   store_merge_test.cpp
   store_migration_test.cpp
+  sql_reader_test.cpp
+  store_questions_test.cpp
   store_schema_test.cpp
   store_test.cpp
   store_views_test.cpp
