@@ -49,7 +49,7 @@ std::vector<std::string> pieces(const std::string& label, size_t width) {
   return out;
 }
 
-std::string label(const Candidate& candidate) { return policy_cell(candidate.policy, false); }
+std::string label(const Candidate& candidate) { return policy_cell(candidate.policy, TextStyle::plain); }
 
 /// The goal and what limits it comes first; what is always worth a look follows.
 std::vector<const Metric*> shown_metrics(const Advice& advice) {
@@ -93,7 +93,7 @@ std::string table_of(const Advice& advice, const std::vector<const Metric*>& sho
       table.push_back(rest);
     }
   }
-  return format_table(table, false);
+  return format_table(table, TextStyle::plain);
 }
 
 /// With as many figures as there is room for.
@@ -243,7 +243,7 @@ std::string change_lines(const Advice& advice) {
   }
   for (const ContextChange& change : advice.context_changes) {
     out += line(fmt::format("a context of {} tokens: {}", thousands(change.context),
-                            change.winner ? policy_cell(*change.winner, false) + " is the best"
+                            change.winner ? policy_cell(*change.winner, TextStyle::plain) + " is the best"
                                           : std::string("no policy holds all limits")));
   }
   const Metric& most = find_metric("advice", "max_context");
@@ -274,7 +274,7 @@ std::string change_lines(const Advice& advice) {
 std::string setting_lines(const Advice& advice) {
   std::string out;
   for (const PolicySettings& of_policy : advice.settings) {
-    out += wrapped(policy_cell(of_policy.policy, false), 4);
+    out += wrapped(policy_cell(of_policy.policy, TextStyle::plain), 4);
     std::vector<std::pair<std::string, std::string>> without;
     for (const EngineSetting& setting : of_policy.settings) {
       if (!setting.setting) {
@@ -304,7 +304,7 @@ std::string evidence_text(const Evidence& evidence) {
   std::string text = fmt::format("{} {}", to_string(evidence.source), evidence.run_id);
   if (!evidence.same_model || !evidence.text.empty())
     text += fmt::format(": {}{}", evidence.model, evidence.same_model ? "" : ", another model");
-  if (!evidence.text.empty()) text += ", " + printable(evidence.text, false);
+  if (!evidence.text.empty()) text += ", " + printable(evidence.text, TextStyle::plain);
   text += fmt::format("{} {} tokens", evidence.text.empty() && evidence.same_model ? ":" : ",",
                       thousands(evidence.tokens));
   if (evidence.n > 0) text += fmt::format(", {} {}", evidence.n, evidence.unit);

@@ -208,7 +208,7 @@ void print_device_replay(const std::vector<DeviceReplayResult>& results,
   std::vector<Cells> reads = {
       {"MB read a step", "weights", "16 bits", "coded", "residual", "compensation", "scores"}};
   for (const DeviceReplayResult& result : results) {
-    const std::string policy = policy_cell(result.policy, false);
+    const std::string policy = policy_cell(result.policy, TextStyle::plain);
     table.push_back(
         {policy, milliseconds(result.prefill_seconds), milliseconds(result.compression_seconds),
          milliseconds(result.decode_seconds.front()), milliseconds(result.decode_mean()),
@@ -221,7 +221,7 @@ void print_device_replay(const std::vector<DeviceReplayResult>& results,
       row.push_back(fmt::format("{:.2f}", result.read_per_step.*kind / megabyte));
     reads.push_back(row);
   }
-  fmt::print("{}\n{}", format_table(table, false), format_table(reads, false));
+  fmt::print("{}\n{}", format_table(table, TextStyle::plain), format_table(reads, TextStyle::plain));
   if (std::any_of(results.begin(), results.end(), [](const auto& result) { return result.overflow; }))
     fmt::print("overflow: the first token without room; times go on as if there were\n");
   for (const std::string& note : notes) fmt::print("note: {}\n", note);

@@ -80,13 +80,13 @@ std::string device_table(const std::vector<Device>& devices) {
   std::vector<Cells> table = {
       {"device", "memory GB", "TB/s", "BF16 TF", "FP8 TF", "INT8 TOPS", "link GB/s", "status", "constants"}};
   for (const Device& device : devices) {
-    table.push_back({printable(device.name, false),
+    table.push_back({printable(device.name, TextStyle::plain),
                      fmt::format("{:.1f}", static_cast<double>(device.memory_bytes) / 1e9),
                      scaled(device.bandwidth, 1e12), scaled(device.bf16_peak, 1e12),
                      scaled(device.fp8_peak, 1e12), scaled(device.int8_peak, 1e12),
                      scaled(device.link_bandwidth, 1e9), device.status, constants_cell(device)});
   }
-  return format_table(table, false);
+  return format_table(table, TextStyle::plain);
 }
 
 std::string device_description(const Device& device) {

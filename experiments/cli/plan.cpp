@@ -108,7 +108,8 @@ void print_table(const std::vector<PlanRow>& rows, const std::vector<std::string
   for (const PlanRow& row : rows) {
     const double other = row.decode.all_reduce + row.decode.between_products + row.decode.policy;
     table.push_back(
-        {row.device, policy_cell(row.policy, false), fmt::format("{:.3f}", row.kv_bytes_per_sequence / 1e9),
+        {row.device, policy_cell(row.policy, TextStyle::plain),
+         fmt::format("{:.3f}", row.kv_bytes_per_sequence / 1e9),
          row.max_batch_admitting < row.max_batch
              ? fmt::format("{} ({})", row.max_batch, row.max_batch_admitting)
              : std::to_string(row.max_batch),
@@ -119,11 +120,11 @@ void print_table(const std::vector<PlanRow>& rows, const std::vector<std::string
              : "-",
          std::string(to_string(row.calibration))});
   }
-  fmt::print("{}", format_table(table, false));
+  fmt::print("{}", format_table(table, TextStyle::plain));
   fmt::print("\nMemory of a device (█ weights, ▓ KV of the batch, ░ free for KV, ─ the rest):\n");
   for (const PlanRow& row : rows) {
     fmt::print("  {}  {:<18} {}{}\n", memory_bar(row, options.batch), row.device,
-               policy_cell(row.policy, false),
+               policy_cell(row.policy, TextStyle::plain),
                row.fits ? "" : fmt::format("  a batch of {} does not fit", options.batch));
   }
   fmt::print(

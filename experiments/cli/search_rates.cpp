@@ -66,10 +66,12 @@ std::string note(const ServeOptions& options, const PolicySearch& of_policy) {
     return fmt::format(
         "{}: all {} requests may arrive at once ({:.0f} requests/s were tried): the workload is too short to "
         "saturate it; serve more requests",
-        policy_cell(of_policy.policy, false), probe.at("requests").get<size_t>(), of_policy.search.rate());
+        policy_cell(of_policy.policy, TextStyle::plain), probe.at("requests").get<size_t>(),
+        of_policy.search.rate());
   }
-  std::string text = fmt::format("{}: even requests that are served alone ({} requests/s) miss --slo",
-                                 policy_cell(of_policy.policy, false), of_policy.search.probed_rate());
+  std::string text =
+      fmt::format("{}: even requests that are served alone ({} requests/s) miss --slo",
+                  policy_cell(of_policy.policy, TextStyle::plain), of_policy.search.probed_rate());
   for (const nlohmann::json& limit : probe.at("limits")) {
     const auto share = limit.at("share").get<double>();
     if (share >= options.slo_share) continue;
@@ -93,7 +95,7 @@ std::vector<std::string> notes_of(const ServeOptions& options, const std::vector
           fmt::format("{}: more than it completes a second when all arrive at once: the workload is over "
                       "before a queue has "
                       "built up; serve more requests for what can be kept up",
-                      policy_cell(of_policy.policy, false)));
+                      policy_cell(of_policy.policy, TextStyle::plain)));
     }
   }
   for (const PolicySearch& of_policy : searches) {

@@ -46,7 +46,7 @@ void print_result(const ServingResult& result, const ServingSetup& setup, const 
                   const std::string& workload) {
   fmt::print("{} on {}{}, {}, {}\n\n", setup.deployment.shape.name,
              setup.deployment.tp > 1 ? fmt::format("{} x ", setup.deployment.tp) : "",
-             setup.deployment.device.name, policy_cell(policy, false), workload);
+             setup.deployment.device.name, policy_cell(policy, TextStyle::plain), workload);
   std::vector<Cells> table = {{"ms", "mean", "p50", "p90", "p99", "max"}};
   const auto add = [&](const char* name, const Percentiles& values) {
     Cells cells = {name};
@@ -58,7 +58,7 @@ void print_result(const ServingResult& result, const ServingSetup& setup, const 
   add("time per output token", result.tpot);
   add("between two tokens", result.itl);
   add("end to end", result.e2e);
-  fmt::print("{}\n", format_table(table, false));
+  fmt::print("{}\n", format_table(table, TextStyle::plain));
   fmt::print(
       "{} of {} requests in {:.1f} s: {:.3f} requests/s, {:.0f} output tokens/s, {:.0f} prompt tokens/s\n",
       result.completed, result.requests, result.seconds, result.request_rate, result.token_rate,

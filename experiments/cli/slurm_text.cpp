@@ -22,9 +22,10 @@ std::string task_table(const SlurmStatus& status) {
     const SlurmTask& task = status.tasks[i];
     if (task.state == SlurmTask::State::done) continue;
     table.push_back({fmt::to_string(i), std::string(to_string(task.state)), fmt::to_string(task.cells),
-                     fmt::to_string(task.done), fmt::to_string(task.failed), printable(task.detail, false)});
+                     fmt::to_string(task.done), fmt::to_string(task.failed),
+                     printable(task.detail, TextStyle::plain)});
   }
-  return table.size() > 1 ? format_table(table, false) : "";
+  return table.size() > 1 ? format_table(table, TextStyle::plain) : "";
 }
 
 }  // namespace

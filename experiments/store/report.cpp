@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <tuple>
 
+#include "experiments/store/html/html_report.hpp"
 #include "experiments/store/policy_label.hpp"
 #include "experiments/store/report_formats.hpp"
 #include "experiments/store/report_groups.hpp"
@@ -50,90 +51,7 @@ std::string json_text(const nlohmann::json& document) {
   return document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + '\n';
 }
 
-std::string csv_text(const ReportData& data, ReportSection section) {
-  switch (section) {
-    case ReportSection::replay:
-      return format_csv(report_groups(data.replay));
-    case ReportSection::eval:
-      return format_csv(data.closed_loop);
-    case ReportSection::tasks:
-      return format_csv(data.tasks);
-    case ReportSection::serving:
-      return format_csv(data.serving);
-    case ReportSection::plans:
-      break;
-  }
-  return format_csv(data.plans);
-}
-
-std::string section_text(const ReportData& data, bool markdown) {
-  std::string out;
-  if (!data.replay.empty())
-    out += format_title("Replay: open loop over a trace", markdown) +
-           format_text(report_groups(data.replay), markdown) + '\n';
-  if (!data.closed_loop.empty())
-    out += format_title("Closed loop: the model decoding under each policy", markdown) +
-           format_text(data.closed_loop, markdown) + '\n';
-  if (!data.tasks.empty())
-    out += format_title("Tasks: answers from a compressed context", markdown) +
-           format_text(data.tasks, markdown) + '\n';
-  if (!data.ladder.empty())
-    out += format_title("Ladder: whether what is cheap to measure ranks policies as what is dear does",
-                        markdown) +
-           format_text(data.ladder, data.tasks, markdown) + '\n';
-  if (!data.max_rates.empty())
-    out += format_title("Serving: the highest rate within a service level", markdown) +
-           format_text(data.max_rates, markdown) + '\n';
-  if (!data.serving.empty())
-    out += format_title("Serving: workloads simulated on devices", markdown) +
-           format_text(data.serving, markdown) + '\n';
-  if (!data.plans.empty())
-    out += format_title("Plans: what fits on devices", markdown) + format_text(data.plans, markdown) + '\n';
-  if (out.empty()) return "No runs are stored.\n";
-  out.pop_back();  // the empty line after the last section
-  return out;
-}
-
 }  // namespace
-
-ReportFormat report_format(const std::string& name) {
-  if (name == "table") return ReportFormat::table;
-  if (name == "md") return ReportFormat::markdown;
-  if (name == "csv") return ReportFormat::csv;
-  if (name == "json") return ReportFormat::json;
-  throw InputError("--format", unknown_name("format", name, {"table", "md", "csv", "json"}));
-}
-
-ReportSection report_section(const std::string& name) {
-  if (name == "replay") return ReportSection::replay;
-  if (name == "eval") return ReportSection::eval;
-  if (name == "tasks") return ReportSection::tasks;
-  if (name == "serving") return ReportSection::serving;
-  if (name == "plans") return ReportSection::plans;
-  throw InputError("--section",
-                   unknown_name("section", name, {"replay", "eval", "tasks", "serving", "plans"}));
-}
-
-bool ReportData::empty(std::optional<ReportSection> section) const {
-  const auto is_empty = [this](ReportSection one) {
-    switch (one) {
-      case ReportSection::replay:
-        return replay.empty();
-      case ReportSection::eval:
-        return closed_loop.empty();
-      case ReportSection::tasks:
-        return tasks.empty();
-      case ReportSection::serving:
-        return serving.empty() && max_rates.empty();
-      case ReportSection::plans:
-        break;
-    }
-    return plans.empty();
-  };
-  if (section) return is_empty(*section);
-  return is_empty(ReportSection::replay) && is_empty(ReportSection::eval) && is_empty(ReportSection::tasks) &&
-         is_empty(ReportSection::serving) && is_empty(ReportSection::plans);
-}
 
 std::optional<double> relative_bytes(double physical_bytes, const RunRow& row) {
   if (row.full_f16_bytes.value_or(0) == 0) return std::nullopt;
@@ -197,34 +115,29 @@ std::string format_report(const std::vector<TradeoffRow>& rows, ReportFormat for
   const std::vector<ReportGroup> groups = report_groups(rows);
   switch (format) {
     case ReportFormat::table:
-      return format_text(groups, false);
+      return format_text(groups, TextStyle::plain);
     case ReportFormat::markdown:
-      return format_text(groups, true);
+      return format_text(groups, TextStyle::markdown);
     case ReportFormat::csv:
       return format_csv(groups);
-    case ReportFormat::json:
-      break;
+    default:
+      return json_text(report_json(rows));
   }
-  return json_text(report_json(rows));
 }
 
 std::string format_whole_report(const ReportData& data, ReportFormat format,
                                 std::optional<ReportSection> section) {
   if (format == ReportFormat::csv) return csv_text(data, section.value_or(ReportSection::replay));
-  ReportData asked_for = data;
-  if (section) {
-    asked_for.ladder.clear();
-    if (*section != ReportSection::replay) asked_for.replay.clear();
-    if (*section != ReportSection::eval) asked_for.closed_loop.clear();
-    if (*section != ReportSection::tasks) asked_for.tasks.clear();
-    if (*section != ReportSection::serving) {
-      asked_for.serving.clear();
-      asked_for.max_rates.clear();
-    }
-    if (*section != ReportSection::plans) asked_for.plans.clear();
+  const ReportData asked_for = section ? data.only(*section) : data;
+  switch (format) {
+    case ReportFormat::json:
+      return json_text(whole_report_json(asked_for));
+    case ReportFormat::html:
+      return html_report({.title = "Razorscope report", .data = asked_for, .heads = {}, .origins = {}});
+    default:
+      return sections_text(asked_for,
+                           format == ReportFormat::markdown ? TextStyle::markdown : TextStyle::plain);
   }
-  if (format == ReportFormat::json) return json_text(whole_report_json(asked_for));
-  return section_text(asked_for, format == ReportFormat::markdown);
 }
 
 }  // namespace razorscope

@@ -18,17 +18,17 @@ namespace razorscope {
 ///             "ladder": [{..., "correlations": [...], "rows": [...]}], "serving": [{..., "policies":
 ///             [...]}], "max_rates": [...], "plans": [{..., "rows": [...]}]}, with the keys that `replay`,
 ///             `eval`, `task`, `serve` and `plan` use
-enum class ReportFormat { table, markdown, csv, json };
+///   html      one page with figures and all tables; see html_report
+enum class ReportFormat { table, markdown, csv, json, html };
 
-/// By the name that the command line uses (table, md, csv, json); InputError with the allowed ones.
+/// By the name that the command line uses (table, md, csv, json, html); InputError with the allowed ones.
 ReportFormat report_format(const std::string& name);
 
-/// What a report is about. The ladder compares them, so it stands only where none was asked for by itself.
-/// Searches for the highest rate belong to `serving`.
-enum class ReportSection { replay, eval, tasks, serving, plans };
+/// What a report is about. The ladder compares replays with evaluations and tasks. `serving` has the searches
+/// for the highest rate, too, unless it is one table; `rates` has them alone.
+enum class ReportSection { replay, eval, tasks, ladder, rates, serving, plans };
 
-/// By the name that the command line uses (replay, eval, tasks, serving, plans); InputError with the allowed
-/// ones.
+/// By the name that the command line uses (as above); InputError with the allowed ones.
 ReportSection report_section(const std::string& name);
 
 /// All that a store holds to be reported.
@@ -43,6 +43,8 @@ struct ReportData {
 
   /// Whether there is nothing to report, of all sections or one.
   bool empty(std::optional<ReportSection> section = std::nullopt) const;
+  /// The rows of one section alone.
+  ReportData only(ReportSection section) const;
 };
 
 /// All sections that have rows, or the one asked for; csv, being one table, has the replays unless another is

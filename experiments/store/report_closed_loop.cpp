@@ -20,8 +20,8 @@ constexpr std::string_view legend[] = {
     "nats. top-1: share of rows whose most likely token is full+f32's. Intervals: 95 %.",
 };
 
-Cells cells(const ClosedLoopRow& row, bool markdown) {
-  return {policy_cell(row.policy, markdown),
+Cells cells(const ClosedLoopRow& row, TextStyle style) {
+  return {policy_cell(row.policy, style),
           mebibytes(static_cast<double>(row.physical_bytes)),
           percent_of_full(static_cast<double>(row.physical_bytes), row),
           fmt::format("{:+.4f}", row.nll_difference.mean),
@@ -90,20 +90,20 @@ nlohmann::json policy_json(const ClosedLoopRow& row) {
 
 }  // namespace
 
-std::string format_text(const std::vector<ClosedLoopRow>& rows, bool markdown) {
-  std::string out = format_curves(curve_groups(rows), markdown);
+std::string format_text(const std::vector<ClosedLoopRow>& rows, TextStyle style) {
+  std::string out = format_curves(curve_groups(rows), style);
   for (const std::vector<ClosedLoopRow>& group : closed_loop_groups(rows)) {
     const ClosedLoopRow& first = group.front();
     std::vector<Cells> table = {
         {"policy", "MiB", "% of f16", "NLL - full", "95 %", "KL (nats)", "95 %", "top-1", "MiB/step"}};
-    for (const ClosedLoopRow& row : group) table.push_back(cells(row, markdown));
+    for (const ClosedLoopRow& row : group) table.push_back(cells(row, style));
     out += format_heading(
         fmt::format("{}, {}; {}; full+f32: NLL {:.4f} {}", subject_text(first), comparison_text(first),
                     n_text(first), first.full_nll.mean, interval_text(first.full_nll.interval, 4)),
-        markdown);
-    out += format_table(table, markdown) + '\n';
+        style);
+    out += format_table(table, style) + '\n';
   }
-  for (const std::string_view line : legend) out += fmt::format("{}{}\n", markdown ? "- " : "", line);
+  for (const std::string_view line : legend) out += format_legend(line, style);
   return out;
 }
 

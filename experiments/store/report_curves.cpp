@@ -10,16 +10,11 @@
 namespace razorscope {
 namespace {
 
-constexpr CurveMeasure error_measure = {"relative error of a head's output, mean", false, true};
-constexpr CurveMeasure kl_measure = {"KL(full || policy) of the next token (nats)", true, true};
-constexpr CurveMeasure accuracy_measure = {"accuracy (share of questions answered)", true, false};
-
-Curve& curve_of(CurveGroup& group, const std::string& policy) {
-  const auto found = std::find_if(group.curves.begin(), group.curves.end(),
-                                  [&](const Curve& curve) { return curve.policy == policy; });
-  if (found != group.curves.end()) return *found;
-  group.curves.push_back({policy, {}});
-  return group.curves.back();
+/// The curve of a policy, added where it is new.
+Curve& curve_of(CurveGroup& group, std::map<std::string, size_t>& index, const std::string& policy) {
+  const auto [found, is_new] = index.try_emplace(policy, group.curves.size());
+  if (is_new) group.curves.push_back({policy, {}});
+  return group.curves[found->second];
 }
 
 /// A later run at the same share takes the place of an earlier one.
@@ -33,20 +28,21 @@ void put(Curve& curve, const CurvePoint& point) {
   }
 }
 
-/// `key` tells groups apart, `point` gives a row's figure.
-template <typename Row, typename Key, typename Point>
-std::vector<CurveGroup> group_curves(const std::vector<Row>& rows, const CurveMeasure& measure,
-                                     const Key& key, const Point& point) {
+template <typename Row>
+std::vector<CurveGroup> groups_of(const std::vector<Row>& rows) {
   std::vector<CurveGroup> groups;
   std::map<std::string, size_t> index;
+  std::vector<std::map<std::string, size_t>> curves;  // of each group
   for (const Row& row : rows) {
     if (!row.equal_bytes_share) continue;
-    const auto [found, is_new] = index.try_emplace(key(row), groups.size());
-    if (is_new) groups.push_back({fmt::format("{}; {}", subject_text(row), n_text(row)), measure, {}, {}});
+    const auto [found, is_new] = index.try_emplace(subject_key(row), groups.size());
+    if (is_new) {
+      groups.push_back({fmt::format("{}; {}", subject_text(row), n_text(row)), measure_of(row), {}, {}});
+      curves.emplace_back();
+    }
     CurveGroup& group = groups[found->second];
-    CurvePoint figure = point(row);
-    figure.share = *row.equal_bytes_share;
-    put(curve_of(group, row.requested_policy), figure);
+    const CurvePoint figure = curve_point(row);
+    put(curve_of(group, curves[found->second], row.requested_policy), figure);
     group.shares.push_back(figure.share);
   }
   for (CurveGroup& group : groups) {
@@ -68,45 +64,51 @@ std::string cell(const CurveGroup& group, const Curve& curve, double share) {
 
 }  // namespace
 
-std::vector<CurveGroup> curve_groups(const std::vector<TradeoffRow>& rows) {
-  return group_curves(
-      rows, error_measure,
-      [](const TradeoffRow& row) {
-        return fmt::format("{}\n{}\n{}\n{}\n{}", row.model, row.model_sha256, row.trace_hash, row.prefix,
-                           row.steps);
-      },
-      [](const TradeoffRow& row) {
-        return CurvePoint{.share = 0.0, .value = row.relative_error_mean, .interval = std::nullopt};
-      });
+std::string subject_key(const TradeoffRow& row) {
+  return fmt::format("{}\n{}\n{}\n{}\n{}", row.model, row.model_sha256, row.trace_hash, row.prefix,
+                     row.steps);
+}
+std::string subject_key(const ClosedLoopRow& row) {
+  return fmt::format("{}\n{}\n{}\n{}\n{}\n{}", row.model, row.model_sha256, row.text, row.text_ids,
+                     row.prefix, row.steps);
+}
+std::string subject_key(const TaskRow& row) {
+  return fmt::format("{}\n{}\n{}\n{}\n{}", row.model, row.model_sha256, row.text, row.text_ids,
+                     row.settings_json);
 }
 
-std::vector<CurveGroup> curve_groups(const std::vector<ClosedLoopRow>& rows) {
-  return group_curves(
-      rows, kl_measure,
-      [](const ClosedLoopRow& row) {
-        return fmt::format("{}\n{}\n{}\n{}\n{}\n{}", row.model, row.model_sha256, row.text, row.text_ids,
-                           row.prefix, row.steps);
-      },
-      [](const ClosedLoopRow& row) {
-        return CurvePoint{.share = 0.0, .value = row.kl_to_full.mean, .interval = row.kl_to_full.interval};
-      });
+CurvePoint curve_point(const TradeoffRow& row) {
+  return {.share = row.equal_bytes_share.value_or(0.0), .value = row.relative_error_mean, .interval = {}};
 }
+CurvePoint curve_point(const ClosedLoopRow& row) {
+  return {.share = row.equal_bytes_share.value_or(0.0),
+          .value = row.kl_to_full.mean,
+          .interval = row.kl_to_full.interval};
+}
+CurvePoint curve_point(const TaskRow& row) {
+  return {.share = row.equal_bytes_share.value_or(0.0), .value = row.accuracy, .interval = row.interval};
+}
+
+CurveMeasure measure_of(const TradeoffRow&) {
+  return {"relative error of a head's output, mean", false, true, true};
+}
+CurveMeasure measure_of(const ClosedLoopRow&) {
+  return {"KL(full || policy) of the next token (nats)", true, true, true};
+}
+CurveMeasure measure_of(const TaskRow&) {
+  return {"accuracy (share of questions answered)", true, false, false};
+}
+
+std::vector<CurveGroup> curve_groups(const std::vector<TradeoffRow>& rows) { return groups_of(rows); }
+std::vector<CurveGroup> curve_groups(const std::vector<ClosedLoopRow>& rows) { return groups_of(rows); }
 
 std::vector<CurveGroup> curve_groups(const std::vector<TaskRow>& rows) {
   std::vector<TaskRow> can = rows;
   std::erase_if(can, [](const TaskRow& row) { return !row.model_can; });
-  return group_curves(
-      can, accuracy_measure,
-      [](const TaskRow& row) {
-        return fmt::format("{}\n{}\n{}\n{}\n{}", row.model, row.model_sha256, row.text, row.text_ids,
-                           row.settings_json);
-      },
-      [](const TaskRow& row) {
-        return CurvePoint{.share = 0.0, .value = row.accuracy, .interval = row.interval};
-      });
+  return groups_of(can);
 }
 
-std::string format_curves(const std::vector<CurveGroup>& groups, bool markdown) {
+std::string format_curves(const std::vector<CurveGroup>& groups, TextStyle style) {
   std::string out;
   for (const CurveGroup& group : groups) {
     if (group.shares.size() < 2) continue;
@@ -114,13 +116,13 @@ std::string format_curves(const std::vector<CurveGroup>& groups, bool markdown) 
     for (const double share : group.shares) table.front().push_back(share_text(share));
     for (const Curve& curve : group.curves) {
       Cells& row = table.emplace_back();
-      row.push_back(policy_cell(curve.policy, markdown));
+      row.push_back(policy_cell(curve.policy, style));
       for (const double share : group.shares) row.push_back(cell(group, curve, share));
     }
     out += format_heading(fmt::format("{}{}: {}", group.measure.name,
                                       group.measure.has_intervals ? " [95 % interval]" : "", group.heading),
-                          markdown);
-    out += format_table(table, markdown) + '\n';
+                          style);
+    out += format_table(table, style) + '\n';
   }
   return out;
 }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "experiments/store/rows.hpp"
+#include "experiments/store/text_table.hpp"
 
 namespace razorscope {
 
@@ -26,6 +27,7 @@ struct CurveMeasure {
   const char* name;    // with its unit
   bool has_intervals;  // a figure without one is said to come from too few samples
   bool logarithmic;
+  bool less_is_better;
 };
 
 /// Curves that may be compared: their runs differ only in the policy and in the share.
@@ -42,7 +44,19 @@ std::vector<CurveGroup> curve_groups(const std::vector<TradeoffRow>& rows);
 std::vector<CurveGroup> curve_groups(const std::vector<ClosedLoopRow>& rows);
 std::vector<CurveGroup> curve_groups(const std::vector<TaskRow>& rows);
 
+/// What tells groups apart: all but policy, size and comparison. A row's figure, whose share is the one that
+/// its size was solved for, else 0; and what that figure is.
+std::string subject_key(const TradeoffRow& row);
+std::string subject_key(const ClosedLoopRow& row);
+std::string subject_key(const TaskRow& row);
+CurvePoint curve_point(const TradeoffRow& row);
+CurvePoint curve_point(const ClosedLoopRow& row);
+CurvePoint curve_point(const TaskRow& row);
+CurveMeasure measure_of(const TradeoffRow& row);
+CurveMeasure measure_of(const ClosedLoopRow& row);
+CurveMeasure measure_of(const TaskRow& row);
+
 /// A table with a row per policy and a column per share, for each group that has more than one share.
-std::string format_curves(const std::vector<CurveGroup>& groups, bool markdown);
+std::string format_curves(const std::vector<CurveGroup>& groups, TextStyle style);
 
 }  // namespace razorscope

@@ -82,6 +82,7 @@ json format_json(const std::vector<ReportGroup>& groups) {
     json entry = group_json(first);
     entry.update({{"trace", first.trace_path},
                   {"trace_hash", first.trace_hash},
+                  {"layers", first.layers},
                   {"heads", first.layers * first.query_heads},
                   {"kv_heads", first.layers * first.kv_heads},
                   {"policies", policies},

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <tuple>
 
+#include "experiments/store/csv.hpp"
 #include "experiments/store/json_values.hpp"
 #include "experiments/store/rank_correlation.hpp"
 #include "experiments/store/report_formats.hpp"
@@ -94,6 +95,8 @@ nlohmann::json row_json(const LadderRow& row) {
           {"text", row.text},
           {"replay_steps", row.replay_steps},
           {"eval_steps", row.eval_steps},
+          {"scored_rows", row.scored_rows},
+          {"replays", row.replays},
           {"requested_policy", row.requested_policy},
           {"policy", row.policy},
           {"equal_bytes_share", or_null(row.equal_bytes_share)},
@@ -107,6 +110,32 @@ nlohmann::json row_json(const LadderRow& row) {
           {"needle_n", or_null(row.needle_n)},
           {"multi_query_accuracy", or_null(row.multi_query_accuracy)},
           {"multi_query_n", or_null(row.multi_query_n)}};
+}
+
+CsvColumns csv_columns(const LadderRow& row) {
+  return {{"eval_run", csv_number(row.eval_run_id)},
+          {"replay_run", csv_number(row.replay_run_id)},
+          {"replays", csv_number(row.replays)},
+          {"model", csv_field(row.model)},
+          {"model_sha256", csv_field(row.model_sha256)},
+          {"text", csv_field(row.text)},
+          {"prefix_tokens", csv_number(row.prefix)},
+          {"replay_queries", csv_number(row.replay_steps)},
+          {"eval_steps", csv_number(row.eval_steps)},
+          {"scored_rows", csv_number(row.scored_rows)},
+          {"requested_policy", csv_field(row.requested_policy)},
+          {"equal_bytes_share", csv_number(row.equal_bytes_share)},
+          {"policy", csv_field(row.policy)},
+          {"lost_mass_mean", csv_number(row.lost_mass_mean)},
+          {"kl_mean_nats", csv_number(row.kl_mean)},
+          {"relative_error_mean", csv_number(row.relative_error_mean)},
+          {"output_error_mean", csv_number(row.output_error_mean)},
+          {"kl_to_full_nats", csv_number(row.kl_to_full)},
+          {"nll_difference_nats", csv_number(row.nll_difference)},
+          {"needle_accuracy", csv_number(row.needle_accuracy)},
+          {"needle_n", csv_number(row.needle_n)},
+          {"multi_query_accuracy", csv_number(row.multi_query_accuracy)},
+          {"multi_query_n", csv_number(row.multi_query_n)}};
 }
 
 }  // namespace
@@ -128,7 +157,7 @@ std::vector<LadderGroup> ladder_groups(const std::vector<LadderRow>& rows) {
 }
 
 std::string format_text(const std::vector<LadderRow>& rows, const std::vector<TaskRow>& tasks,
-                        bool markdown) {
+                        TextStyle style) {
   std::string out;
   for (const LadderGroup& group : ladder_groups(rows)) {
     Cells header = {"cheap / dear"};
@@ -140,7 +169,7 @@ std::string format_text(const std::vector<LadderRow>& rows, const std::vector<Ta
       line.emplace_back(cheap.title);
       for (size_t i = 0; i < std::size(dear_rungs); ++i) line.push_back(cell(*correlation++));
     }
-    out += format_heading(heading(group), markdown) + format_table(table, markdown) + '\n';
+    out += format_heading(heading(group), style) + format_table(table, style) + '\n';
   }
   std::vector<std::string> cannot;
   for (const TaskRow& row : tasks) {
@@ -148,10 +177,14 @@ std::string format_text(const std::vector<LadderRow>& rows, const std::vector<Ta
   }
   std::sort(cannot.begin(), cannot.end());
   cannot.erase(std::unique(cannot.begin(), cannot.end()), cannot.end());
-  for (const std::string& note : cannot) out += format_note(note, markdown);
+  for (const std::string& note : cannot) out += format_note(note, style);
   if (!cannot.empty()) out += '\n';
-  for (const std::string_view line : legend) out += fmt::format("{}{}\n", markdown ? "- " : "", line);
+  for (const std::string_view line : legend) out += format_legend(line, style);
   return out;
+}
+
+std::string format_csv(const std::vector<LadderRow>& rows) {
+  return csv_table(std::vector<std::vector<LadderRow>>{rows}, csv_columns);
 }
 
 nlohmann::json format_json(const std::vector<LadderRow>& rows) {

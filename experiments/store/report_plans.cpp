@@ -31,10 +31,10 @@ std::optional<double> tokens_per_second(const CapacityRow& row) {
   return static_cast<double>(row.max_batch) * 1e3 / *row.max_batch_decode_ms;
 }
 
-Cells cells(const CapacityRow& row, bool markdown) {
+Cells cells(const CapacityRow& row, TextStyle style) {
   const std::optional<double> rate = tokens_per_second(row);
-  return {printable(row.device, markdown),
-          policy_cell(row.policy, markdown),
+  return {printable(row.device, style),
+          policy_cell(row.policy, style),
           fmt::format("{:.3f}", row.kv_bytes_per_sequence / 1e9),
           fmt::to_string(row.max_batch),
           fmt::to_string(row.max_context),
@@ -123,29 +123,34 @@ nlohmann::json row_json(const CapacityRow& row) {
 
 }  // namespace
 
-std::string format_text(const std::vector<CapacityRow>& rows, bool markdown) {
+std::string subject_text(const CapacityRow& row) {
+  return fmt::format("{}, {} weights, tp {}, {} prompt + {} output tokens, batch {}, {}", row.model,
+                     row.weights, row.tp, row.context, row.output, row.batch, row.engine);
+}
+
+std::vector<std::vector<CapacityRow>> capacity_groups(const std::vector<CapacityRow>& rows) {
+  return grouped_in_order(rows, group_key);
+}
+
+std::string format_text(const std::vector<CapacityRow>& rows, TextStyle style) {
   std::string out;
-  for (const std::vector<CapacityRow>& group : grouped_in_order(rows, group_key)) {
-    const CapacityRow& first = group.front();
+  for (const std::vector<CapacityRow>& group : capacity_groups(rows)) {
     std::vector<Cells> table = {{"device", "policy", "KV GB", "largest batch", "largest context", "decode ms",
                                  "prefill ms", "tok/s full", "fits", "constants"}};
-    for (const CapacityRow& row : group) table.push_back(cells(row, markdown));
-    out += format_heading(
-        fmt::format("{}, {} weights, tp {}, {} prompt + {} output tokens, batch {}, {}", first.model,
-                    first.weights, first.tp, first.context, first.output, first.batch, first.engine),
-        markdown);
-    out += format_table(table, markdown) + '\n';
+    for (const CapacityRow& row : group) table.push_back(cells(row, style));
+    out += format_heading(subject_text(group.front()), style);
+    out += format_table(table, style) + '\n';
   }
-  return out + fmt::format("{}{}\n", markdown ? "- " : "", legend);
+  return out + format_legend(legend, style);
 }
 
 std::string format_csv(const std::vector<CapacityRow>& rows) {
-  return csv_table(grouped_in_order(rows, group_key), csv_columns);
+  return csv_table(capacity_groups(rows), csv_columns);
 }
 
 nlohmann::json format_json(const std::vector<CapacityRow>& rows) {
   nlohmann::json out = nlohmann::json::array();
-  for (const std::vector<CapacityRow>& group : grouped_in_order(rows, group_key)) {
+  for (const std::vector<CapacityRow>& group : capacity_groups(rows)) {
     const CapacityRow& first = group.front();
     nlohmann::json entry = {
         {"model", first.model},     {"weights", first.weights},         {"tp", first.tp},

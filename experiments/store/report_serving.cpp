@@ -40,42 +40,36 @@ std::string setup_text(const ServingRow& row) {
   return devices;
 }
 
-std::string subject_text(const ServingRow& row) {
-  return fmt::format("{} ({} weights) on {}, {}; {} requests; {}", row.model, row.weights, setup_text(row),
-                     row.workload_pattern, row.result.requests,
-                     row.level.empty() ? "no service level" : to_string(row.level));
-}
-
 std::string rate_text(double rate) { return fmt::format("{:.4g}", rate); }
-std::string share_text(double share) { return fmt::format("{:.1f}", 100.0 * share); }
+std::string percent_text(double share) { return fmt::format("{:.1f}", 100.0 * share); }
 std::string milliseconds(double seconds) {
   return fmt::format("{:.{}f}", seconds * 1e3, seconds < 0.1 ? 2 : 0);
 }
 
-Cells cells(const ServingRow& row, bool markdown) {
+Cells cells(const ServingRow& row, TextStyle style) {
   const ServingResult& result = row.result;
   const bool level = !row.level.empty();
-  return {policy_cell(row.policy, markdown),
+  return {policy_cell(row.policy, style),
           row.rate ? rate_text(*row.rate) : "at once",
           fmt::format("{:.3f}", result.request_rate),
           fmt::format("{:.0f}", result.token_rate),
           level ? fmt::format("{:.3f}", result.goodput) : "-",
-          level ? share_text(result.goodput_share) : "-",
+          level ? percent_text(result.goodput_share) : "-",
           milliseconds(result.ttft.p50),
           milliseconds(result.ttft.p99),
           milliseconds(result.tpot.p50),
           milliseconds(result.tpot.p99),
-          share_text(result.peak_kv_use),
+          percent_text(result.peak_kv_use),
           fmt::to_string(result.preemptions),
           std::string(to_string(result.calibration))};
 }
 
-Cells cells(const MaxRateRow& row, bool markdown) {
+Cells cells(const MaxRateRow& row, TextStyle style) {
   const ServingResult& result = row.run.result;
-  return {policy_cell(row.run.policy, markdown),
+  return {policy_cell(row.run.policy, style),
           row.outcome == "always" ? "> " + rate_text(row.max_rate) : rate_text(row.max_rate),
           fmt::format("{:.3f}", result.goodput),
-          share_text(result.goodput_share),
+          percent_text(result.goodput_share),
           milliseconds(result.ttft.p50),
           milliseconds(result.ttft.p99),
           milliseconds(result.tpot.p50),
@@ -185,18 +179,28 @@ CsvColumns csv_columns(const ServingRow& row) {
 
 }  // namespace
 
-std::string format_text(const std::vector<ServingRow>& rows, bool markdown) {
-  std::string out;
-  for (const std::vector<ServingRow>& group : grouped_in_order(rows, group_key)) {
-    std::vector<Cells> table = {{"policy", "rate", "req/s", "tok/s", "goodput", "% within", "TTFT p50", "p99",
-                                 "TPOT p50", "p99", "KV %", "preempted", "constants"}};
-    for (const ServingRow& row : group) table.push_back(cells(row, markdown));
-    out += format_heading(subject_text(group.front()), markdown) + format_table(table, markdown) + '\n';
-  }
-  return out + fmt::format("{}{}\n", markdown ? "- " : "", legend);
+std::string subject_text(const ServingRow& row) {
+  return fmt::format("{} ({} weights) on {}, {}; {} requests; {}", row.model, row.weights, setup_text(row),
+                     row.workload_pattern, row.result.requests,
+                     row.level.empty() ? "no service level" : to_string(row.level));
 }
 
-std::string format_text(const std::vector<MaxRateRow>& rows, bool markdown) {
+std::vector<std::vector<ServingRow>> serving_groups(const std::vector<ServingRow>& rows) {
+  return grouped_in_order(rows, group_key);
+}
+
+std::string format_text(const std::vector<ServingRow>& rows, TextStyle style) {
+  std::string out;
+  for (const std::vector<ServingRow>& group : serving_groups(rows)) {
+    std::vector<Cells> table = {{"policy", "rate", "req/s", "tok/s", "goodput", "% within", "TTFT p50", "p99",
+                                 "TPOT p50", "p99", "KV %", "preempted", "constants"}};
+    for (const ServingRow& row : group) table.push_back(cells(row, style));
+    out += format_heading(subject_text(group.front()), style) + format_table(table, style) + '\n';
+  }
+  return out + format_legend(legend, style);
+}
+
+std::string format_text(const std::vector<MaxRateRow>& rows, TextStyle style) {
   std::string out;
   const auto key = [](const MaxRateRow& row) {
     return std::tuple_cat(group_key(row.run), std::tie(row.wanted_share, row.tolerance));
@@ -205,22 +209,37 @@ std::string format_text(const std::vector<MaxRateRow>& rows, bool markdown) {
     const MaxRateRow& first = group.front();
     std::vector<Cells> table = {{"policy", "max rate", "goodput", "% within", "TTFT p50", "p99", "TPOT p50",
                                  "p99", "tok/s", "probes", "outcome"}};
-    for (const MaxRateRow& row : group) table.push_back(cells(row, markdown));
+    for (const MaxRateRow& row : group) table.push_back(cells(row, style));
     out += format_heading(fmt::format("{} for at least {:.4g} % of requests", subject_text(first.run),
                                       100.0 * first.wanted_share),
-                          markdown);
-    out += format_table(table, markdown) + '\n';
+                          style);
+    out += format_table(table, style) + '\n';
   }
-  return out + fmt::format("{}{}\n", markdown ? "- " : "", rates_legend);
+  return out + format_legend(rates_legend, style);
 }
 
 std::string format_csv(const std::vector<ServingRow>& rows) {
-  return csv_table(grouped_in_order(rows, group_key), csv_columns);
+  return csv_table(serving_groups(rows), csv_columns);
+}
+
+std::string format_csv(const std::vector<MaxRateRow>& rows) {
+  const auto columns = [](const MaxRateRow& row) {
+    CsvColumns all = {{"search", csv_number(row.search_id)},
+                      {"outcome", csv_field(row.outcome)},
+                      {"max_rate_per_second", csv_number(row.max_rate)},
+                      {"wanted_share", csv_number(row.wanted_share)},
+                      {"tolerance", csv_number(row.tolerance)},
+                      {"probes", csv_number(row.probes)}};
+    const CsvColumns of_run = csv_columns(row.run);
+    all.insert(all.end(), of_run.begin(), of_run.end());
+    return all;
+  };
+  return csv_table(std::vector<std::vector<MaxRateRow>>{rows}, columns);
 }
 
 nlohmann::json format_json(const std::vector<ServingRow>& rows) {
   nlohmann::json out = nlohmann::json::array();
-  for (const std::vector<ServingRow>& group : grouped_in_order(rows, group_key)) {
+  for (const std::vector<ServingRow>& group : serving_groups(rows)) {
     nlohmann::json entry = group_json(group.front());
     nlohmann::json& policies = entry["policies"] = nlohmann::json::array();
     for (const ServingRow& row : group) policies.push_back(run_json(row));

@@ -18,8 +18,8 @@ constexpr std::string_view legend =
     "the "
     "cache right after the context was compressed, and their share of full+f16's, means over contexts.";
 
-Cells cells(const TaskRow& row, bool markdown) {
-  return {policy_cell(row.policy, markdown),        mebibytes(row.physical_bytes),
+Cells cells(const TaskRow& row, TextStyle style) {
+  return {policy_cell(row.policy, style),           mebibytes(row.physical_bytes),
           percent_of_full(row.physical_bytes, row), fmt::format("{:.3f}", row.accuracy),
           interval_text(row.interval, 3),           fmt::format("{}/{}", row.correct, row.n)};
 }
@@ -67,22 +67,21 @@ nlohmann::json policy_json(const TaskRow& row) {
 
 }  // namespace
 
-std::string format_text(const std::vector<TaskRow>& rows, bool markdown) {
-  std::string out = format_curves(curve_groups(rows), markdown);
+std::string format_text(const std::vector<TaskRow>& rows, TextStyle style) {
+  std::string out = format_curves(curve_groups(rows), style);
   for (const std::vector<TaskRow>& group : task_groups(rows)) {
     const TaskRow& first = group.front();
     if (!first.model_can) {
-      out +=
-          format_heading(fmt::format("{}, {}", model_cannot_text(first), comparison_text(first)), markdown);
+      out += format_heading(fmt::format("{}, {}", model_cannot_text(first), comparison_text(first)), style);
       continue;
     }
     std::vector<Cells> table = {{"policy", "MiB", "% of f16", "accuracy", "95 %", "right"}};
-    for (const TaskRow& row : group) table.push_back(cells(row, markdown));
+    for (const TaskRow& row : group) table.push_back(cells(row, style));
     out += format_heading(
-        fmt::format("{}, {}; {}", subject_text(first), comparison_text(first), n_text(first)), markdown);
-    out += format_table(table, markdown) + '\n';
+        fmt::format("{}, {}; {}", subject_text(first), comparison_text(first), n_text(first)), style);
+    out += format_table(table, style) + '\n';
   }
-  return out + fmt::format("{}{}\n", markdown ? "- " : "", legend);
+  return out + format_legend(legend, style);
 }
 
 std::string format_csv(const std::vector<TaskRow>& rows) { return csv_table(task_groups(rows), csv_columns); }

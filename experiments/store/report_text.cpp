@@ -30,8 +30,8 @@ constexpr std::string_view legend[] = {
     "included.",
 };
 
-Cells cells(const TradeoffRow& row, bool markdown) {
-  return {policy_cell(row.policy, markdown),
+Cells cells(const TradeoffRow& row, TextStyle style) {
+  return {policy_cell(row.policy, style),
           mebibytes(static_cast<double>(row.physical_bytes)),
           percent_of_full(static_cast<double>(row.physical_bytes), row),
           fmt::format("{:.1f}", row.kept_tokens_mean),
@@ -51,21 +51,21 @@ std::string heading(const TradeoffRow& row) {
 
 }  // namespace
 
-std::string format_text(const std::vector<ReportGroup>& groups, bool markdown) {
+std::string format_text(const std::vector<ReportGroup>& groups, TextStyle style) {
   if (groups.empty()) return "No runs are stored.\n";
   std::vector<TradeoffRow> rows;
   for (const ReportGroup& group : groups) rows.insert(rows.end(), group.begin(), group.end());
-  std::string out = format_curves(curve_groups(rows), markdown);
+  std::string out = format_curves(curve_groups(rows), style);
   for (const ReportGroup& group : groups) {
     std::vector<Cells> table = {header()};
-    for (const TradeoffRow& row : group) table.push_back(cells(row, markdown));
-    out += format_heading(heading(group.front()), markdown);
-    out += format_table(table, markdown) + '\n';
+    for (const TradeoffRow& row : group) table.push_back(cells(row, style));
+    out += format_heading(heading(group.front()), style);
+    out += format_table(table, style) + '\n';
     const std::vector<std::string> notes = report_notes(group);
-    for (const std::string& note : notes) out += format_note(note, markdown);
+    for (const std::string& note : notes) out += format_note(note, style);
     if (!notes.empty()) out += '\n';
   }
-  for (const std::string_view line : legend) out += fmt::format("{}{}\n", markdown ? "- " : "", line);
+  for (const std::string_view line : legend) out += format_legend(line, style);
   return out;
 }
 

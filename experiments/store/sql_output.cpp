@@ -77,7 +77,7 @@ class TableSink final : public LimitedSink {
     texts_.assign(names.size(), false);
   }
   void end() override {
-    put(format_table(table_, false, texts_));
+    put(format_table(table_, TextStyle::plain, texts_));
     if (left_out() > 0)
       put(fmt::format("{} more rows are left out; --limit 0 shows all {}\n", left_out(),
                       left_out() + shown()));
@@ -108,7 +108,7 @@ class TableSink final : public LimitedSink {
   /// What fits in a cell, without half a character.
   static std::string cut(std::string_view text) {
     constexpr size_t longest = 100;
-    if (text.size() <= longest) return printable(std::string(text), false);
+    if (text.size() <= longest) return printable(std::string(text), TextStyle::plain);
     size_t end = longest - 3;
     while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0U) == 0x80U) --end;
     return printable(std::string(text.substr(0, end)), false) + "...";

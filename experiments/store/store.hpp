@@ -14,6 +14,7 @@
 #include "experiments/store/provenance.hpp"
 #include "experiments/store/records.hpp"
 #include "experiments/store/rows.hpp"
+#include "experiments/store/run_origin.hpp"
 #include "experiments/store/sweep_rows.hpp"
 #include "sim/device_replay/device_replay.hpp"
 
@@ -114,6 +115,8 @@ class Store {
   /// By layer, then query head. Empty where there is no such run.
   std::vector<HeadErrors> head_errors(int64_t run_id);
   std::vector<RunProvenance> provenance_of_runs();
+  /// Of all runs, those on devices last; then by id.
+  std::vector<RunOrigin> run_origins();
   /// All workloads served, by device, model, setup, workload, service level and policy; then by rate.
   std::vector<ServingRow> serving_rows();
   /// All searches for the highest rate, in the same order.

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "experiments/store/figure.hpp"
+#include "experiments/store/figures/tradeoff_figure.hpp"
 #include "experiments/store/report.hpp"
 #include "experiments/store/report_ladder.hpp"
 #include "experiments/store/store.hpp"
@@ -130,8 +130,8 @@ TEST(ReportCurvesTest, ShowsAColumnForEachShare) {
 TEST(ReportCurvesTest, ShowsNoCurveOfOneShare) {
   ReportData data = sample();
   std::erase_if(data.replay, [](const TradeoffRow& row) { return row.equal_bytes_share != 0.3; });
-  EXPECT_EQ(format_curves(curve_groups(data.replay), false), "");
-  EXPECT_NE(format_curves(curve_groups(sample().replay), false), "");
+  EXPECT_EQ(format_curves(curve_groups(data.replay), TextStyle::plain), "");
+  EXPECT_NE(format_curves(curve_groups(sample().replay), TextStyle::plain), "");
 }
 
 TEST(ReportCurvesTest, SaysWhatTheModelCannotDo) {
@@ -154,6 +154,12 @@ TEST(ReportCurvesTest, HasFourSectionsOrTheOneAskedFor) {
   EXPECT_EQ(format_whole_report({}, ReportFormat::table), "No runs are stored.\n");
   EXPECT_EQ(report_section("eval"), ReportSection::eval);
   expect_input_error([] { report_section("evl"); }, {"--section", "evl", "replay", "tasks"});
+  for (const char* name : {"replay", "eval", "tasks", "ladder", "rates", "serving", "plans"}) {
+    const std::string csv = format_whole_report({}, ReportFormat::csv, report_section(name));
+    EXPECT_EQ(lines_of(csv).size(), 1U) << name;  // the names of its columns
+  }
+  EXPECT_EQ(lines_of(format_whole_report(data, ReportFormat::csv, ReportSection::ladder)).size(),
+            1 + data.ladder.size());
 }
 
 TEST(ReportCurvesTest, MarkdownTablesHaveAsManyCellsInEachRow) {
@@ -239,10 +245,12 @@ TEST(ReportFigureTest, DrawsALinePerPolicyWithItsIntervals) {
   const std::string svg = curves_svg(curve_groups(data.closed_loop));
   EXPECT_TRUE(svg.starts_with("<?xml")) << svg.substr(0, 100);
   EXPECT_EQ(count(svg, "<polyline"), 2U);
-  EXPECT_EQ(count(svg, "<circle"), 5U + 2U);  // points, and the legend's
-  expect_fragments(svg, {"fill=\"#ffffff\"", "#0072B2", "#D55E00", "razor/weighted:recent=252+q8_0",
+  // Each family has its own marker: razor's two points and window's three, and one each in the legend.
+  EXPECT_EQ(count(svg, "<circle"), 2U + 1U);
+  EXPECT_EQ(count(svg, "<path"), 3U + 1U);
+  expect_fragments(svg, {"fill=\"#ffffff\"", "#d55e00", "#009e73", "razor/weighted:recent=252+q8_0",
                          "window:recent=508+f16", "n = 256 scored rows", "a &lt;b&gt; &amp; c", ">30 %<",
-                         ">5 %<", "(nats), logarithmic"});
+                         ">5 %<", "(nats), logarithmic", "at 30 %: 0.01 [0.005, 0.02]"});
   EXPECT_EQ(svg.find("nan"), std::string::npos);
   EXPECT_EQ(svg.find("inf"), std::string::npos);
   EXPECT_EQ(count(svg, "<svg"), 1U);
@@ -259,7 +267,7 @@ TEST(ReportFigureTest, LeavesOutWhatHasNoPlaceOnALogarithmicAxis) {
   expect_fragments(svg, {"2 points at 0 have no place on a logarithmic"});
   EXPECT_EQ(svg.find("nan"), std::string::npos);
   EXPECT_EQ(svg.find("inf"), std::string::npos);
-  EXPECT_EQ(count(svg, "<circle"), 3U + 2U);
+  EXPECT_EQ(count(svg, "<circle") + count(svg, "<path"), 3U + 2U);
 }
 
 TEST(ReportFigureTest, DrawsAccuracyAndMoreThanOneGroup) {

@@ -18,7 +18,10 @@ razorscope_tests(unit
   rank_correlation_test.cpp
   shape_catalogue_test.cpp
   step_time_test.cpp
+  report_compare_test.cpp
   report_curves_test.cpp
+  report_html_test.cpp
+  report_selection_test.cpp
   child_pool_test.cpp
   rate_search_test.cpp
   slurm_test.cpp

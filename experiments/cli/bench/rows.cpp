@@ -60,7 +60,7 @@ void print_bench(const std::vector<BenchRow>& rows, const std::vector<std::strin
                      fmt::format("{:.1f} {}", row.rate, word_of(row.unit)), fmt::format("{:.1f}", row.limit),
                      fmt::format("{:.0f}", 100.0 * row.ratio())});
   }
-  fmt::print("{}\n", format_table(table, false));
+  fmt::print("{}\n", format_table(table, TextStyle::plain));
   for (const std::string& note : notes) fmt::print("{}\n", note);
   for (const BenchRow& row : rows) {
     if (row.aim) fmt::print("{}: {}\n", row.name, aim_text(*row.aim));
