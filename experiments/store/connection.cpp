@@ -121,9 +121,17 @@ void Connection::open() {
 }
 
 /// A file in a folder that we may not write to, where the index of the write-ahead log cannot be made.
-/// Without a log, nobody is writing, and the file can be read as it is.
+/// Without a log, nobody is writing, and the file can be read as it is; but not what a killed writer left
+/// half written on a network's file system, where a journal stands for the log.
 void Connection::open_immutable() {
   std::error_code unknown;
+  if (std::filesystem::exists(path_.string() + "-journal", unknown)) {
+    throw std::runtime_error(
+        fmt::format("{}: beside it lies the journal of a write that was cut short (-journal): the next "
+                    "command that stores something in it "
+                    "undoes that write",
+                    path_.string()));
+  }
   if (std::filesystem::exists(path_.string() + "-wal", unknown)) {
     throw std::runtime_error(fmt::format(
         "{}: beside it lies an unfinished write-ahead log (-wal), and the folder is read-only: copy both "

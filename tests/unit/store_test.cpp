@@ -95,6 +95,24 @@ TEST_F(StoreTest, IsNeverSeenHalfMade) {
   }
 }
 
+TEST_F(StoreTest, DoesNotReadWhatAKilledWriterLeftHalfWritten) {
+  {
+    Store::open_for_writing(file()).add_replay(record_of("full", 400));
+    SQLite::Database writer(file().string(), SQLite::OPEN_READWRITE);
+    writer.exec("PRAGMA journal_mode = DELETE");  // as on a network's file system
+    // So small that pages are written before the commit.
+    writer.exec(
+        "PRAGMA cache_size = 1; BEGIN; UPDATE replay_heads SET lost_mass = 9, kl_nats = 9; DELETE FROM "
+        "replay_results");
+    fs::copy_file(file(), file("killed.db"));
+    fs::copy_file(file("results.db-journal"), file("killed.db-journal"));
+  }
+  expect_message("runtime", {"killed.db", "-journal"}, [&] { Store::open_read_only(file("killed.db")); });
+  EXPECT_EQ(Store::open_for_writing(file("killed.db")).tradeoff().size(), 1U);
+  EXPECT_EQ(Store::open_read_only(file("killed.db")).tradeoff().size(), 1U);
+  expect_whole(file("killed.db"), 400);
+}
+
 TEST_F(StoreTest, OpensWhatItMadeAndAnEmptyFile) {
   std::ofstream(file("empty.db")).close();
   Store::open_for_writing(file("empty.db")).add_replay(record_of("full"));
