@@ -12,7 +12,7 @@
 namespace razorscope {
 
 /// What was asked, in words.
-struct Question {
+struct AdviceRequest {
   std::string model;
   std::string device;
   std::string weights;
@@ -45,7 +45,7 @@ struct PolicySettings {
 
 /// All that is shown. Candidates are meant by index.
 struct Advice {
-  Question question;
+  AdviceRequest question;
   std::vector<Limit> limits;  // that --batch stands for is the last
   Goal goal;
   std::vector<Candidate> candidates;
@@ -67,7 +67,7 @@ std::string advice_text(const Advice& advice);
 nlohmann::json advice_json(const Advice& advice);
 
 /// "kl 0.031 [0.027, 0.036]".
-std::string figure_text(const Metric& metric, const Figure& figure);
+std::string figure_text(const Metric& metric, const CandidateFigure& figure);
 /// "evaluation 3: smollm2-135m, harbour.txt, 1536 tokens, 256 rows".
 std::string evidence_text(const Evidence& evidence);
 

@@ -15,7 +15,7 @@ json evidence_id(const Evidence& evidence) {
   return {{"source", to_string(evidence.source)}, {"run", evidence.run_id}};
 }
 
-json figure_json(const Metric& metric, const Figure& figure) {
+json figure_json(const Metric& metric, const CandidateFigure& figure) {
   return {{"value", figure.value},
           {"low", figure.interval ? json(figure.interval->low) : json()},
           {"high", figure.interval ? json(figure.interval->high) : json()},
@@ -46,8 +46,8 @@ json names_json(const std::vector<Limit>& limits) {
 json ranked_json(const Advice& advice, size_t place) {
   const Candidate& candidate = advice.candidates[advice.ranking.within[place]];
   json out = candidate_json(candidate);
-  const Figure* figure = candidate.figure(*advice.goal.metric);
-  const Figure* best = advice.candidates[advice.ranking.within.front()].figure(*advice.goal.metric);
+  const CandidateFigure* figure = candidate.figure(*advice.goal.metric);
+  const CandidateFigure* best = advice.candidates[advice.ranking.within.front()].figure(*advice.goal.metric);
   out["place"] = place + 1;
   out["goal_value"] = figure == nullptr ? json() : json(figure->value);
   out["behind_best"] = figure == nullptr || best == nullptr || best->value == 0.0
@@ -62,7 +62,7 @@ json rejected_json(const Advice& advice, size_t index) {
   out["refusal"] = candidate.refusal.empty() ? json() : json(candidate.refusal);
   out["broken"] = json::array();
   for (const Limit& limit : standing(candidate, advice.limits).broken) {
-    const Figure& figure = *candidate.figure(*limit.metric);
+    const CandidateFigure& figure = *candidate.figure(*limit.metric);
     json row = limit_json(limit);
     row.update({{"decides", figure.decisive(*limit.metric)}, {"excess", excess(limit, figure)}});
     out["broken"].push_back(row);
@@ -150,7 +150,7 @@ json settings_json(const Advice& advice) {
 }  // namespace
 
 json advice_json(const Advice& advice) {
-  const Question& asked = advice.question;
+  const AdviceRequest& asked = advice.question;
   json out = {{"question",
                {{"model", asked.model},
                 {"device", asked.device},

@@ -65,8 +65,8 @@ std::vector<const Metric*> shown_metrics(const Advice& advice) {
 /// "behind": by how much the goal's figure is worse than the best policy's.
 std::string behind(const Advice& advice, const Candidate& candidate) {
   const Metric& metric = *advice.goal.metric;
-  const Figure* figure = candidate.figure(metric);
-  const Figure* best = advice.candidates[advice.ranking.within.front()].figure(metric);
+  const CandidateFigure* figure = candidate.figure(metric);
+  const CandidateFigure* best = advice.candidates[advice.ranking.within.front()].figure(metric);
   if (figure == nullptr || best == nullptr || best->value == 0.0) return "-";
   return fmt::format("{:+.1f} %", (figure->value / best->value - 1.0) * 100.0);
 }
@@ -82,7 +82,7 @@ std::string table_of(const Advice& advice, const std::vector<const Metric*>& sho
     const std::vector<std::string> names = pieces(fmt::format("{} {}", i + 1, label(candidate)), 30);
     Cells cells = {names.front()};
     for (const Metric* metric : shown) {
-      const Figure* figure = candidate.figure(*metric);
+      const CandidateFigure* figure = candidate.figure(*metric);
       cells.push_back(figure == nullptr ? "-" : value_text(*metric, figure->value));
       if (metric == advice.goal.metric) cells.push_back(behind(advice, candidate));
     }
@@ -108,7 +108,7 @@ std::string ranking_table(const Advice& advice) {
 }
 
 /// "1.6 % off", "11.8 times as much".
-std::string miss_text(const Limit& limit, const Figure& figure) {
+std::string miss_text(const Limit& limit, const CandidateFigure& figure) {
   const double times = figure.decisive(*limit.metric) / limit.value;
   if (limit.metric->smaller_is_better && limit.value > 0.0 && times >= 2.0)
     return fmt::format("{:.1f} times as much", times);
@@ -119,7 +119,7 @@ std::string miss_text(const Limit& limit, const Figure& figure) {
 std::string misses(const Advice& advice, const Candidate& candidate) {
   std::string out;
   for (const Limit& limit : standing(candidate, advice.limits).broken) {
-    const Figure& figure = *candidate.figure(*limit.metric);
+    const CandidateFigure& figure = *candidate.figure(*limit.metric);
     out += fmt::format("{}{} {} {} ({})", out.empty() ? "" : "; ", figure_text(*limit.metric, figure),
                        limit.metric->smaller_is_better ? ">" : "<", value_text(*limit.metric, limit.value),
                        miss_text(limit, figure));
@@ -141,7 +141,7 @@ std::string verdict(const Advice& advice) {
     return out;
   }
   const Candidate& best = advice.candidates[advice.ranking.within.front()];
-  const Figure* figure = best.figure(*advice.goal.metric);
+  const CandidateFigure* figure = best.figure(*advice.goal.metric);
   std::string out = fmt::format("Best: {}, {}", label(best),
                                 figure == nullptr ? "whose " + advice.goal.metric->name + " is not known"
                                                   : figure_text(*advice.goal.metric, *figure));
@@ -249,7 +249,7 @@ std::string change_lines(const Advice& advice) {
   const Metric& most = find_metric("advice", "max_context");
   for (size_t i = 0; i < std::min<size_t>(2, advice.ranking.within.size()); ++i) {
     const Candidate& candidate = advice.candidates[advice.ranking.within[i]];
-    if (const Figure* figure = candidate.figure(most)) {
+    if (const CandidateFigure* figure = candidate.figure(most)) {
       out += line(fmt::format("memory holds contexts up to {} tokens under {}",
                               thousands(std::llround(figure->value)), label(candidate)));
     }
@@ -291,7 +291,7 @@ std::string setting_lines(const Advice& advice) {
 
 }  // namespace
 
-std::string figure_text(const Metric& metric, const Figure& figure) {
+std::string figure_text(const Metric& metric, const CandidateFigure& figure) {
   std::string text = fmt::format("{} {}", metric.name, value_text(metric, figure.value));
   if (figure.interval) {
     text += fmt::format(" [{}, {}]", value_text(metric, figure.interval->low),
@@ -312,7 +312,7 @@ std::string evidence_text(const Evidence& evidence) {
 }
 
 std::string advice_text(const Advice& advice) {
-  const Question& asked = advice.question;
+  const AdviceRequest& asked = advice.question;
   std::string out =
       wrapped(fmt::format("{} on {}{}, {} weights, {}; {} prompt + {} output tokens, batch {}{}", asked.model,
                           asked.tp > 1 ? fmt::format("{} x ", asked.tp) : "", asked.device, asked.weights,

@@ -23,7 +23,7 @@ struct Evidence {
   std::string unit = {};   // of n: rows, questions, requests
 };
 
-struct Figure {
+struct CandidateFigure {
   double value = 0.0;
   std::optional<Interval> interval = {};  // 95 %
   Evidence evidence = {};
@@ -36,7 +36,7 @@ struct Figure {
 };
 
 /// Figures by the metric's name. What is not there was not measured.
-using Figures = std::map<std::string, Figure>;
+using Figures = std::map<std::string, CandidateFigure>;
 
 /// A policy that might be the answer.
 struct Candidate {
@@ -45,7 +45,7 @@ struct Candidate {
   std::string refusal = {};             // why it cannot run here; "" where it can
   std::vector<std::string> notes = {};  // that belong below its figures
 
-  const Figure* figure(const Metric& metric) const {
+  const CandidateFigure* figure(const Metric& metric) const {
     const auto found = figures.find(metric.name);
     return found == figures.end() ? nullptr : &found->second;
   }

@@ -26,7 +26,7 @@ class Chooser {
  public:
   Chooser(const EvidenceWanted& wanted, SolvedFor solved) : wanted_(wanted), solved_(std::move(solved)) {}
 
-  void add(const RunRow& row, const char* name, Figure figure) {
+  void add(const RunRow& row, const char* name, CandidateFigure figure) {
     const Metric& metric = find_metric("evidence", name);
     const bool ends_finite =
         !figure.interval || (std::isfinite(figure.interval->low) && std::isfinite(figure.interval->high));
@@ -55,8 +55,8 @@ class Chooser {
     return found == solved_.end() ? std::vector<std::string>() : found->second;
   }
 
-  bool goes_before(const Metric& metric, const Figure& a, const Figure& b) const {
-    const auto rank = [&](const Figure& figure) {
+  bool goes_before(const Metric& metric, const CandidateFigure& a, const CandidateFigure& b) const {
+    const auto rank = [&](const CandidateFigure& figure) {
       const Evidence& evidence = figure.evidence;
       const double distance = std::abs(std::log((evidence.tokens + 1.0) / (wanted_.context + 1.0)));
       const double decisive = figure.decisive(metric);
@@ -82,8 +82,8 @@ void remember(const std::vector<Row>& rows, SolvedFor& solved) {
   }
 }
 
-Figure figure_of(double value, std::optional<Interval> interval, int64_t n, const char* unit) {
-  Figure figure{.value = value, .interval = interval};
+CandidateFigure figure_of(double value, std::optional<Interval> interval, int64_t n, const char* unit) {
+  CandidateFigure figure{.value = value, .interval = interval};
   figure.evidence.n = n;
   figure.evidence.unit = unit;
   return figure;

@@ -15,7 +15,7 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 
 /// Steps of 1 %, smaller is better: a pure function of the figure, so that the order is one.
 double goal_step(const Candidate& candidate, const Goal& goal) {
-  const Figure* figure = candidate.figure(*goal.metric);
+  const CandidateFigure* figure = candidate.figure(*goal.metric);
   if (figure == nullptr || !std::isfinite(figure->value)) return infinity;
   const double sign = goal.metric->smaller_is_better ? 1.0 : -1.0;
   if (figure->value <= 0.0) return -sign * 1e9;
@@ -24,7 +24,7 @@ double goal_step(const Candidate& candidate, const Goal& goal) {
 
 double figure_or_worst(const Candidate& candidate, const char* name) {
   const Metric& metric = find_metric("ranking", name);
-  const Figure* figure = candidate.figure(metric);
+  const CandidateFigure* figure = candidate.figure(metric);
   return figure == nullptr ? infinity : figure->decisive(metric);
 }
 
@@ -56,7 +56,7 @@ Goal find_goal(std::string_view where, const std::string& name, bool with_load) 
 Standing standing(const Candidate& candidate, const std::vector<Limit>& limits) {
   Standing out;
   for (const Limit& limit : limits) {
-    const Figure* figure = candidate.figure(*limit.metric);
+    const CandidateFigure* figure = candidate.figure(*limit.metric);
     if (figure == nullptr || std::isnan(figure->decisive(*limit.metric))) {
       out.unmeasured.push_back(limit);
     } else if (!limit.holds(figure->decisive(*limit.metric))) {
@@ -93,7 +93,7 @@ Ranking rank(const std::vector<Candidate>& candidates, const std::vector<Limit>&
   return ranking;
 }
 
-double excess(const Limit& limit, const Figure& figure) {
+double excess(const Limit& limit, const CandidateFigure& figure) {
   return std::abs(figure.decisive(*limit.metric) - limit.value) / (limit.value > 0.0 ? limit.value : 1.0);
 }
 

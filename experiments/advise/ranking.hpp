@@ -45,7 +45,7 @@ bool is_better(const Candidate& a, const Candidate& b, const Goal& goal);
 bool is_tie(const Candidate& a, const Candidate& b, const Goal& goal);
 
 /// By how much a figure misses a limit, relative to it (to 1 where it is 0).
-double excess(const Limit& limit, const Figure& figure);
+double excess(const Limit& limit, const CandidateFigure& figure);
 
 /// The limit that the fewest candidates hold, of those that any breaks; null where there is none.
 const Limit* hardest_limit(const std::vector<Candidate>& candidates, const std::vector<Limit>& limits);

@@ -24,7 +24,7 @@ double tighter_than(const Limit& limit, double value) {
 std::vector<double> values_beyond(const std::vector<Candidate>& candidates, const Limit& limit) {
   std::set<double> values;
   for (const Candidate& candidate : candidates) {
-    const Figure* figure = candidate.figure(*limit.metric);
+    const CandidateFigure* figure = candidate.figure(*limit.metric);
     if (figure == nullptr || !std::isfinite(figure->decisive(*limit.metric))) continue;
     if (!limit.holds(figure->decisive(*limit.metric))) values.insert(figure->decisive(*limit.metric));
   }

@@ -25,15 +25,15 @@ bool asks_for(const Advice& advice, MetricSource source) {
                      [&](const Limit& limit) { return limit.metric->source == source; });
 }
 
-Question question_of(const AdviseOptions& options, const Deployment& deployment) {
-  Question out{options.deployment.model,
-               deployment.device.name,
-               options.deployment.weights,
-               options.deployment.engine,
-               options.deployment.tp,
-               options.context,
-               options.output,
-               options.batch};
+AdviceRequest question_of(const AdviseOptions& options, const Deployment& deployment) {
+  AdviceRequest out{options.deployment.model,
+                    deployment.device.name,
+                    options.deployment.weights,
+                    options.deployment.engine,
+                    options.deployment.tp,
+                    options.context,
+                    options.output,
+                    options.batch};
   if (!options.with_load()) return out;
   out.workload = serve_options(options).workload;
   if (options.rate > 0.0) out.rate = options.rate;

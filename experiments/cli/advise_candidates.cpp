@@ -66,7 +66,7 @@ void put_serving(Candidate& candidate, const nlohmann::json& document, const Adv
 /// Whether its figures, as they are without their intervals, hold all limits that they are there for.
 bool may_hold(const Candidate& candidate, const std::vector<Limit>& limits) {
   return candidate.refusal.empty() && std::all_of(limits.begin(), limits.end(), [&](const Limit& limit) {
-           const Figure* figure = candidate.figure(*limit.metric);
+           const CandidateFigure* figure = candidate.figure(*limit.metric);
            return figure == nullptr || limit.holds(figure->value);
          });
 }

@@ -207,3 +207,17 @@ SELECT kind, run_id, policy, device, command_line, started_utc, git_commit, cpu,
 FROM provenance
 WHERE policy LIKE :policy
 ORDER BY started_utc DESC, kind, run_id;
+
+-- name: sweep-failures
+-- Which runs of a sweep failed, and why?
+-- set: sweep=%
+SELECT sweep, command, policy, message, attempts, command_line
+FROM sweep_runs
+WHERE state = 'failed' AND sweep LIKE :sweep
+ORDER BY sweep, ordinal;
+
+-- name: sweep-progress
+-- How far is each sweep?
+SELECT sweep, cells, done, failed, running, pending, spent_seconds, left_seconds
+FROM sweep_progress
+ORDER BY sweep;

@@ -111,7 +111,7 @@ class TableSink final : public LimitedSink {
     if (text.size() <= longest) return printable(std::string(text), TextStyle::plain);
     size_t end = longest - 3;
     while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0U) == 0x80U) --end;
-    return printable(std::string(text.substr(0, end)), false) + "...";
+    return printable(std::string(text.substr(0, end)), TextStyle::plain) + "...";
   }
 
   std::vector<Cells> table_;

@@ -1,7 +1,7 @@
 # The built program, run as users run it.
 find_package(Python3 QUIET COMPONENTS Interpreter)
 if(Python3_Interpreter_FOUND)
-  foreach(name advise cli pandas plan report serve sql sweep sweep_slurm)
+  foreach(name advise cli pandas plan report serve sql sweep sweep_slurm type_names)
     add_test(NAME scenario.${name}
       COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/scenario/${name}_test.py $<TARGET_FILE:razorscope> ${CMAKE_SOURCE_DIR})
     set_tests_properties(scenario.${name} PROPERTIES LABELS scenario TIMEOUT 300 ENVIRONMENT OMP_WAIT_POLICY=passive)

@@ -26,7 +26,7 @@ ClosedLoopRow evaluation(int64_t id, const std::string& model, int prefix, doubl
   return row;
 }
 
-Figure kl_of(const EvidenceRows& rows, const EvidenceWanted& asked = wanted) {
+CandidateFigure kl_of(const EvidenceRows& rows, const EvidenceWanted& asked = wanted) {
   return quality_figures(rows, asked).at("full+q4_0").at("kl");
 }
 
@@ -51,7 +51,7 @@ TEST(AdviseEvidenceTest, TheNearestContextAndOfItsRowsTheWorstDecides) {
                       evaluation(3, "some-model-8b", 2048, 0.02),
                       evaluation(4, "some-model-8b", 2048, 0.019, 0.01),
                       evaluation(5, "some-model-8b", 65536, 0.8)};
-  const Figure figure = kl_of(rows);
+  const CandidateFigure figure = kl_of(rows);
   EXPECT_EQ(figure.evidence.run_id, 4);  // its interval reaches further
   EXPECT_EQ(figure.evidence.tokens, 2048);
   EXPECT_EQ(figure.evidence.n, 100);

@@ -7,6 +7,7 @@
 
 #include "experiments/store/questions.hpp"
 #include "experiments/store/store.hpp"
+#include "experiments/store/sweep_journal.hpp"
 #include "tests/support/sql_rows.hpp"
 #include "tests/support/stored_deployments.hpp"
 #include "tests/support/stored_runs.hpp"
@@ -31,6 +32,20 @@ const std::string bare_at = Policy::parse("window:sinks=0,recent=310").name();
 
 /// Four replays on one trace, whose errors and bytes tell them apart; heads err by the replay's error and
 /// more the higher they stand.
+/// A sweep of two cells, one of which failed.
+void add_sweep(const std::filesystem::path& path) {
+  SweepJournal journal(path);
+  CellRow failed;
+  failed.config_hash = "a";
+  failed.command = "replay";
+  failed.settings_json = "{}";
+  CellRow pending = failed;
+  pending.config_hash = "b";
+  const std::vector<int64_t> ids = journal.enter("s", "", {failed, pending});
+  journal.claim({ids[0]}, journal.add_runner("here", 1, "a"), "razorscope replay");
+  journal.fail({ids[0]}, 1.0, 2, "why");
+}
+
 void add_replays(Store& store, const Deployment& deployment) {
   const auto add = [&](ReplayRecord record, size_t bytes) {
     record.result.compressed = {};
@@ -232,6 +247,8 @@ std::map<std::string, Answer> expected_answers() {
         {"kind", "policy", "command_line", "git_commit"},
         {{"replay", wide_at, "razorscope replay --later", "def"},
          {"eval", wide_at, "razorscope eval", "abc"}}}},
+      {"sweep-failures", {{{"sweep", "s"}}, {"sweep", "command", "message"}, {{"s", "replay", "why"}}}},
+      {"sweep-progress", {{}, {"sweep", "cells", "done", "failed", "pending"}, {{"s", "2", "0", "1", "1"}}}},
       // Three runs of one command count its time once.
       {"time-spent", {{}, {"kind", "runs", "wall_seconds"}, {{"serve", "3", "4"}}}},
   };
@@ -254,6 +271,7 @@ TEST(StoreQuestionsTest, AreAnsweredByWhatIsStored) {
   const std::filesystem::path path = folder / "results.db";
   Store store = Store::open_for_writing(path);
   add_replays(store, on_device<PlanRecord>("full").deployment);
+  add_sweep(store.path());
   add_closed_loop(store);
   add_probes(store);
   add_deployments(store);
