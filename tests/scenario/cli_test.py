@@ -947,5 +947,18 @@ class InterruptionTest(CommandLineTest):
             self.assertEqual(list(folder.iterdir()), [])
 
 
+# Tests that measure, and take their time.
+MEASURING = {"BenchTest", "DevicesTest"}
+
+
+def load_tests(loader, tests, _pattern):
+    """All tests, or with --measuring those of MEASURING, or with --others the others."""
+    wanted = {"--measuring": lambda name: name in MEASURING, "--others": lambda name: name not in MEASURING}
+    for choice in wanted.keys() & set(CHOICES):
+        return unittest.TestSuite(suite for suite in tests if wanted[choice](next(iter(suite)).__class__.__name__))
+    return tests
+
+
 if __name__ == "__main__":
-    unittest.main(argv=[sys.argv[0], *sys.argv[3:]])
+    CHOICES = sys.argv[3:]
+    unittest.main(argv=[sys.argv[0], *[word for word in CHOICES if word not in ("--measuring", "--others")]])

@@ -1,17 +1,22 @@
 # The built program, run as users run it.
 find_package(Python3 QUIET COMPONENTS Interpreter)
 if(Python3_Interpreter_FOUND)
-  foreach(name advise cli pandas plan report serve sql sweep sweep_slurm type_names)
+  foreach(name advise pandas plan report serve sql sweep_slurm type_names)
     add_test(NAME scenario.${name}
       COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/scenario/${name}_test.py $<TARGET_FILE:razorscope> ${CMAKE_SOURCE_DIR})
     set_tests_properties(scenario.${name} PROPERTIES LABELS scenario TIMEOUT 300 ENVIRONMENT OMP_WAIT_POLICY=passive)
   endforeach()
   set_tests_properties(scenario.pandas PROPERTIES SKIP_RETURN_CODE 77)
-  # The same with a hundred kills.
-  add_test(NAME scenario.sweep_kills
-    COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/scenario/sweep_test.py $<TARGET_FILE:razorscope> ${CMAKE_SOURCE_DIR}
-      --kills 100 Kills)
-  set_tests_properties(scenario.sweep_kills PROPERTIES LABELS "scenario;slow" TIMEOUT 900 ENVIRONMENT OMP_WAIT_POLICY=passive)
+  # scenario_part(NAME LABELS file words...): some of a file's tests, which its words choose.
+  function(scenario_part name labels file)
+    add_test(NAME scenario.${name}
+      COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/scenario/${file}_test.py $<TARGET_FILE:razorscope> ${CMAKE_SOURCE_DIR} ${ARGN})
+    set_tests_properties(scenario.${name} PROPERTIES LABELS "${labels}" TIMEOUT 900 ENVIRONMENT OMP_WAIT_POLICY=passive)
+  endfunction()
+  scenario_part(cli "scenario" cli --others)
+  scenario_part(cli_measuring "scenario;slow" cli --measuring)
+  scenario_part(sweep "scenario" sweep Plans Runs Disks)
+  scenario_part(sweep_kills "scenario;slow" sweep Kills --kills 100)
   # On a Slurm that the test starts and ends; skipped, with the reason, where that cannot be.
   add_test(NAME scenario.slurm
     COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/scenario/slurm_test.py $<TARGET_FILE:razorscope> ${CMAKE_SOURCE_DIR})
