@@ -955,7 +955,7 @@ def load_tests(loader, tests, _pattern):
     """All tests, or with --measuring those of MEASURING, or with --others the others."""
     wanted = {"--measuring": lambda name: name in MEASURING, "--others": lambda name: name not in MEASURING}
     for choice in wanted.keys() & set(CHOICES):
-        return unittest.TestSuite(suite for suite in tests if wanted[choice](next(iter(suite)).__class__.__name__))
+        return unittest.TestSuite(test for suite in tests for test in suite if wanted[choice](type(test).__name__))
     return tests
 
 
