@@ -249,7 +249,11 @@ std::string change_lines(const Advice& advice) {
   const Metric& most = find_metric("advice", "max_context");
   for (size_t i = 0; i < std::min<size_t>(2, advice.ranking.within.size()); ++i) {
     const Candidate& candidate = advice.candidates[advice.ranking.within[i]];
-    if (const CandidateFigure* figure = candidate.figure(most)) {
+    const CandidateFigure* figure = candidate.figure(most);
+    constexpr double practically_any = 1e8;  // tokens
+    if (figure != nullptr && figure->value >= practically_any) {
+      out += line(fmt::format("memory holds any context under {}", label(candidate)));
+    } else if (figure != nullptr) {
       out += line(fmt::format("memory holds contexts up to {} tokens under {}",
                               thousands(std::llround(figure->value)), label(candidate)));
     }

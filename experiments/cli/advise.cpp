@@ -139,7 +139,7 @@ void add_notes(Advice& advice, const AdviseOptions& options) {
   }
   for (const auto& [model, tokens] : models) {
     const auto [least, most] = std::minmax_element(tokens.begin(), tokens.end());
-    if (!is_same_model(model, find_shape("--model", options.deployment.model).name)) {
+    if (!is_same_model(model, name_in_store(options.deployment.model))) {
       advice.notes.push_back(
           fmt::format("quality was measured on {}, not on {}: measure it there before you "
                       "rely on it (--evidence same-model takes nothing else)",

@@ -11,14 +11,16 @@
 #include "experiments/cli/serve_children.hpp"
 #include "experiments/store/policy_label.hpp"
 #include "models/base/error.hpp"
+#include "models/language/model_file.hpp"
+#include "models/language/shape_catalogue.hpp"
 
 namespace razorscope::cli {
 namespace {
 
-EvidenceWanted wanted(const AdviseOptions& options, const Shape& shape) {
+EvidenceWanted wanted(const AdviseOptions& options) {
   if (options.evidence != "any" && options.evidence != "same-model")
     throw InputError("--evidence", unknown_name("evidence", options.evidence, {"any", "same-model"}));
-  return {shape.name, options.context, options.evidence == "same-model"};
+  return {name_in_store(options.deployment.model), options.context, options.evidence == "same-model"};
 }
 
 void put(Candidate& candidate, const char* name, double value, const Evidence& evidence) {
@@ -73,6 +75,16 @@ bool may_hold(const Candidate& candidate, const std::vector<Limit>& limits) {
 
 }  // namespace
 
+std::string name_in_store(const std::string& model) {
+  std::filesystem::path file;
+  try {
+    file = find_model(model);
+  } catch (const InputError&) {  // a shape alone
+    return find_shape("--model", model).name;
+  }
+  return file.extension() == ".gguf" ? ModelFile(file).shape().name : find_shape("--model", model).name;
+}
+
 AdviseCandidates::AdviseCandidates(const AdviseOptions& options, Store& store)
     : options_(options), deployment_(deployments(options.deployment).front()) {
   kv_pool_bytes(deployment_);  // weights that do not fit are an error, not a policy's fault
@@ -86,8 +98,7 @@ void AdviseCandidates::add_note(const std::string& note) {
 }
 
 void AdviseCandidates::add_policies(Store& store) {
-  evidence_ = quality_figures({store.closed_loop(), store.tasks(), store.tradeoff()},
-                              wanted(options_, deployment_.shape));
+  evidence_ = quality_figures({store.closed_loop(), store.tasks(), store.tradeoff()}, wanted(options_));
   std::vector<Policy> policies;
   if (options_.policies.empty()) {
     for (const CodecEntry& codec : codec_registry()) {

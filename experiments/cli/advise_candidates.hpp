@@ -15,6 +15,10 @@
 
 namespace razorscope::cli {
 
+/// The name that the store knows a model by: its file's own, where `model` names one that is here; else its
+/// shape's.
+std::string name_in_store(const std::string& model);
+
 /// The candidates of a question with their figures: quality from the store, capacity and time from plans,
 /// latency from simulations.
 class AdviseCandidates {

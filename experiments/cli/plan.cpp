@@ -148,11 +148,22 @@ PlanRecord describe(const Options& options, const Policy& policy, const Deployme
   return record;
 }
 
+/// Plans take a moment: what does not fit at all is refused now.
+RunCost plan_cost(const Options& options, const std::vector<Policy>& policies,
+                  const std::vector<Deployment>& on) {
+  for (const Deployment& deployment : on) {
+    const PlanRecord record = describe(options, policies.front(), deployment);
+    PolicyFootprint footprint(policies.front(), deployment.shape, nullptr, deployment.tp);
+    plan(deployment, footprint, record.request);
+  }
+  const auto runs = static_cast<double>(policies.size() * on.size());
+  return {60e6, 0.02 * runs, 1000.0 * runs};
+}
+
 void run(const Options& options) {
   const std::vector<Policy> policies = parse_policies({options.policies, ""});
   const std::vector<Deployment> on = deployments(options.deployment);
-  const double runs = static_cast<double>(policies.size() * on.size());
-  tell_cost(options.common, {60e6, 0.02 * runs, 1000.0 * runs});
+  if (options.common.estimate) tell_cost(options.common, plan_cost(options, policies, on));
   std::vector<PlanRow> rows;
   std::vector<PlanRecord> records;
   std::vector<std::string> notes;
