@@ -49,6 +49,7 @@ void add_run_choice(CLI::App& command, RunChoice& choice) {
   command.add_option(
       "--run", choice.run_ids,
       "only runs with these ids: 3,17; runs on devices count on their own, --section tells them apart");
+  command.add_option("--sweep", choice.sweep, "only what came of this sweep");
   command.add_option("--trace", choice.trace, "only replays of this trace");
 }
 
@@ -66,6 +67,7 @@ ReportData read_runs(Store& store, const RunChoice& choice) {
     const std::string hash = Trace(choice.trace).content_hash();
     std::erase_if(data.replay, [&](const TradeoffRow& row) { return row.trace_hash != hash; });
   }
+  if (!choice.sweep.empty()) keep_runs_of_sweep(data, store.sweep_runs(choice.sweep));
   RunSelection selection = choice.selection;
   for (const std::string& ids : choice.run_ids) {
     const std::vector<int> numbers = parse_integer_list("--run", ids);

@@ -14,6 +14,7 @@ namespace razorscope::cli {
 struct RunChoice {
   RunSelection selection;
   std::vector<std::string> run_ids;  // as written: lists of integers
+  std::string sweep;
   std::string trace;
 };
 

@@ -116,6 +116,15 @@ bool RunSelection::empty() const {
   return models.empty() && texts.empty() && policies.empty() && devices.empty() && runs.empty() && !prefix;
 }
 
+void keep_runs_of_sweep(ReportData& data, const SweepRuns& sweep) {
+  each_kind(data, [&](auto& rows) {
+    std::erase_if(rows, [&](const auto& row) {
+      const Traits run = traits(row);
+      return !(run.device == nullptr ? sweep.runs : sweep.deployment_runs).contains(run.run);
+    });
+  });
+}
+
 void select_runs(ReportData& data, const RunSelection& selection) {
   const auto any = [](const std::vector<std::string>& patterns, const std::string* name, const auto& match) {
     return name != nullptr && std::any_of(patterns.begin(), patterns.end(),

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "experiments/store/report.hpp"
+#include "experiments/store/sweep_rows.hpp"
 
 namespace razorscope {
 
@@ -23,6 +24,9 @@ struct RunSelection {
 
   bool empty() const;
 };
+
+/// Erases the runs that did not come of a sweep.
+void keep_runs_of_sweep(ReportData& data, const SweepRuns& sweep);
 
 /// Erases all other runs. InputError in the name of the command line's option where a criterion leaves none,
 /// with the nearest and all other names that there are.

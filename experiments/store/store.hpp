@@ -132,6 +132,8 @@ class Store {
   std::vector<SweepRow> sweeps();
   /// The cells of a sweep, in the order of its file. Empty where there is no such sweep.
   std::vector<CellRow> sweep_cells(const std::string& sweep);
+  /// InputError with the sweeps that there are where there is none of this name.
+  SweepRuns sweep_runs(const std::string& sweep);
   /// Programs that work on sweeps, or died while they did.
   std::vector<RunnerRow> sweep_runners();
 

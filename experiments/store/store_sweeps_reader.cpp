@@ -1,9 +1,11 @@
+#include <algorithm>
 #include <fmt/format.h>
 #include <stdexcept>
 
 #include "experiments/store/connection.hpp"
 #include "experiments/store/store.hpp"
 #include "experiments/store/sweep_cells.hpp"
+#include "models/base/error.hpp"
 
 // Reads what the journal of sweeps says.
 
@@ -99,6 +101,26 @@ std::vector<CellRow> Store::sweep_cells(const std::string& sweep) {
                     cell_columns));
     bind_all(statement, sweep);
     return read_cells(statement);
+  });
+}
+
+SweepRuns Store::sweep_runs(const std::string& sweep) {
+  std::vector<std::string> names;
+  for (const SweepRow& row : sweeps()) names.push_back(row.name);
+  if (std::find(names.begin(), names.end(), sweep) == names.end())
+    throw InputError(
+        "--sweep", names.empty() ? path().string() + " holds no sweep" : unknown_name("sweep", sweep, names));
+  return connection_->guarded([&] {
+    SweepRuns found;
+    SQLite::Statement statement(connection_->database(),
+                                "SELECT id_of = 'run', run_id FROM sweep_runs WHERE sweep = ? AND id_of IN "
+                                "('run', 'deployment run')");
+    bind_all(statement, sweep);
+    while (statement.executeStep()) {
+      std::set<int64_t>& ids = statement.getColumn(0).getInt() != 0 ? found.runs : found.deployment_runs;
+      ids.insert(statement.getColumn(1).getInt64());
+    }
+    return found;
   });
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,6 +41,12 @@ struct CellRow {
   double wall_seconds = 0.0;
   int exit_code = 0;
   std::string message;
+};
+
+/// The ids of what came of a sweep so far: of replays, evaluations and tasks, and of runs on devices.
+struct SweepRuns {
+  std::set<int64_t> runs;
+  std::set<int64_t> deployment_runs;
 };
 
 /// A program that works on cells.

@@ -181,6 +181,15 @@ class Runs(Folder):
         self.assertEqual(self.one("SELECT count(*) FROM sweep_runners"), 0)
         # All policies of a setting in one process: one pass over the trace.
         self.assertEqual(self.one("SELECT count(DISTINCT command_line) FROM runs WHERE kind = 'replay'"), 2)
+        report = self.json("report", "--db", self.db, "--sweep", "story")
+        self.assertEqual(sum(len(group["policies"]) for group in report["groups"]), 12)
+        self.assertEqual(sum(len(group["policies"]) for group in report["serving"]), 4)
+        self.call("report", "--db", self.db, "--sweep", "stry", code=2)
+        self.assertIn("did you mean 'story'", self.stderr)
+        self.call("replay", "--trace", self.one("SELECT path FROM traces"), "--prefix", 50, "--steps", 4, "--policies", "full",
+                  "--db", self.db)
+        report = self.json("report", "--db", self.db, "--sweep", "story", "--section", "replay")
+        self.assertEqual(sum(len(group["policies"]) for group in report["groups"]), 12)
         started = self.rows("SELECT id, started_utc FROM runs")
         self.call("sweep", "run", self.sweep, "--db", self.db)
         self.assertEqual(self.rows("SELECT id, started_utc FROM runs"), started)
