@@ -114,7 +114,8 @@ class SlurmTest(unittest.TestCase):
         """As Slurm does with a task whose node failed; but it then waits for two minutes."""
         array = json.loads((self.shared / "array/jobs.json").read_text())["array_job"]
         self.assertEqual(SLURM.ask("scontrol", "requeue", f"{array}_{task}"), "")
-        wait_until(lambda: SLURM.ask("scontrol", "update", f"JobId={array}_{task}", "StartTime=now") == "", "it can start")
+        wait_until(lambda: f"{array}_{task}|BeginTime" in SLURM.ask("squeue", "-h", "-r", "-o", "%i|%r").splitlines(), "it waits")
+        self.assertEqual(SLURM.ask("scontrol", "update", f"JobId={array}_{task}", "StartTime=now"), "")
         return self.shared / f"array/logs/task-{task}-of-{array}.log"
 
     def test_a_lost_task_is_made_up_for(self):
