@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 
+#include "experiments/store/markup.hpp"
 #include "experiments/store/policy_label.hpp"
 #include "experiments/store/write_file.hpp"
 
@@ -15,26 +16,6 @@ constexpr double line_height = 13.0;
 constexpr int panels_in_a_row = 2;
 constexpr double margin = 16.0;
 constexpr double heading_height = 40.0;
-
-std::string escaped(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
 
 size_t characters(const std::string& text) {
   return static_cast<size_t>(std::count_if(

@@ -29,11 +29,10 @@ std::optional<HeadScores> read_cached(const std::filesystem::path& path, const S
     HeadScores scores = head_scores_from_json(nlohmann::json::parse(read_utf8_file(path)));
     const bool fits = scores.layers == shape.layers && scores.query_heads == shape.query_heads &&
                       scores.kv_heads == shape.kv_heads;
-    if (fits) return scores;
+    return fits ? std::optional(std::move(scores)) : std::nullopt;
   } catch (const std::exception&) {  // damaged: as good as none
     return std::nullopt;
   }
-  return std::nullopt;
 }
 
 }  // namespace

@@ -18,8 +18,10 @@ void on_interrupt(int /*signal*/) { interrupt_came = 1; }
 
 }  // namespace
 
+bool interrupted() { return interrupt_came != 0; }
+
 void throw_if_interrupted() {
-  if (interrupt_came != 0) throw Interrupted();
+  if (interrupted()) throw Interrupted();
 }
 
 namespace {
@@ -74,8 +76,6 @@ class TerminalProgress final : public Progress {
 }  // namespace
 
 std::unique_ptr<Progress> terminal_progress() { return std::make_unique<TerminalProgress>(); }
-
-bool interrupted() { return interrupt_came != 0; }
 
 void install_interrupt_handler() {
   // On a stack of its own: oneDNN's generated products use the stack pointer as a pointer into their buffers,

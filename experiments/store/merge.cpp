@@ -189,12 +189,8 @@ MergeCounts merge_database(Connection& into, const std::filesystem::path& from) 
     throw InputError(from.string(), "is the database to merge into");
   Connection source = open_source(from);
   return into.guarded([&] {
-    SQLite::Database& database = into.database();
-    const Attached shard(database, source);
-    SQLite::Transaction transaction(database, SQLite::TransactionBehavior::IMMEDIATE);
-    const MergeCounts counts = Merge(database, from).run();
-    transaction.commit();
-    return counts;
+    const Attached shard(into.database(), source);
+    return into.transact([&] { return Merge(into.database(), from).run(); });
   });
 }
 

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "experiments/store/connection.hpp"
+#include "experiments/store/provenance.hpp"
 #include "experiments/store/sweep_cells.hpp"
 
 namespace razorscope {
@@ -72,10 +73,10 @@ std::vector<int64_t> SweepJournal::enter(const std::string& name, const std::str
   return connection_->transact([&] {
     const int64_t sweep = insert_returning_id(
         database,
-        "INSERT INTO sweeps (name, toml, updated_utc) VALUES (?, ?, strftime('%Y-%m-%dT%H:%M:%SZ', 'now')) "
+        "INSERT INTO sweeps (name, toml, updated_utc) VALUES (?, ?, ?) "
         "ON CONFLICT (name) DO UPDATE SET toml = excluded.toml, updated_utc = excluded.updated_utc RETURNING "
         "id",
-        name, toml);
+        name, toml, utc_now());
     execute(database, "DELETE FROM sweep_members WHERE sweep_id = ?", sweep);
     std::vector<int64_t> ids;
     for (const CellRow& cell : cells) {
@@ -122,16 +123,15 @@ int64_t SweepJournal::add_runner(const std::string& host, int64_t pid, const std
     return insert_returning_id(
         connection_->database(),
         "INSERT INTO sweep_runners (host, pid, process_start, started_utc, heartbeat_utc) "
-        "VALUES (?, ?, ?, strftime('%Y-%m-%dT%H:%M:%SZ', 'now'), strftime('%Y-%m-%dT%H:%M:%SZ', 'now')) "
+        "VALUES (?, ?, ?, ?4, ?4) "
         "ON CONFLICT DO UPDATE SET heartbeat_utc = excluded.heartbeat_utc RETURNING id",
-        host, pid, process_start);
+        host, pid, process_start, utc_now());
   });
 }
 
 void SweepJournal::heartbeat(int64_t runner) {
   connection_->transact([&] {
-    execute(connection_->database(),
-            "UPDATE sweep_runners SET heartbeat_utc = strftime('%Y-%m-%dT%H:%M:%SZ', 'now') WHERE id = ?",
+    execute(connection_->database(), "UPDATE sweep_runners SET heartbeat_utc = ? WHERE id = ?", utc_now(),
             runner);
   });
 }
