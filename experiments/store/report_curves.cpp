@@ -37,7 +37,7 @@ std::vector<CurveGroup> groups_of(const std::vector<Row>& rows) {
     if (!row.equal_bytes_share) continue;
     const auto [found, is_new] = index.try_emplace(subject_key(row), groups.size());
     if (is_new) {
-      groups.push_back({fmt::format("{}; {}", subject_text(row), n_text(row)), measure_of(row), {}, {}});
+      groups.push_back({subject_heading(row), measure_of(row), {}, {}});
       curves.emplace_back();
     }
     CurveGroup& group = groups[found->second];
@@ -75,6 +75,16 @@ std::string subject_key(const ClosedLoopRow& row) {
 std::string subject_key(const TaskRow& row) {
   return fmt::format("{}\n{}\n{}\n{}\n{}", row.model, row.model_sha256, row.text, row.text_ids,
                      row.settings_json);
+}
+
+std::string subject_heading(const TradeoffRow& row) {
+  return fmt::format("{}; {}", subject_text(row), n_text(row));
+}
+std::string subject_heading(const ClosedLoopRow& row) {
+  return fmt::format("{}; {}", subject_text(row), n_text(row));
+}
+std::string subject_heading(const TaskRow& row) {
+  return fmt::format("{}; {}", subject_text(row), n_text(row));
 }
 
 CurvePoint curve_point(const TradeoffRow& row) {

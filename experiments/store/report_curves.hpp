@@ -44,11 +44,15 @@ std::vector<CurveGroup> curve_groups(const std::vector<TradeoffRow>& rows);
 std::vector<CurveGroup> curve_groups(const std::vector<ClosedLoopRow>& rows);
 std::vector<CurveGroup> curve_groups(const std::vector<TaskRow>& rows);
 
-/// What tells groups apart: all but policy, size and comparison. A row's figure, whose share is the one that
-/// its size was solved for, else 0; and what that figure is.
+/// What tells groups apart: all but policy, size and comparison. Keys of one kind of run.
 std::string subject_key(const TradeoffRow& row);
 std::string subject_key(const ClosedLoopRow& row);
 std::string subject_key(const TaskRow& row);
+/// The same in words: what the rows were measured on, and how often.
+std::string subject_heading(const TradeoffRow& row);
+std::string subject_heading(const ClosedLoopRow& row);
+std::string subject_heading(const TaskRow& row);
+/// A row's figure, whose share is the one that its size was solved for, else 0; and what that figure is.
 CurvePoint curve_point(const TradeoffRow& row);
 CurvePoint curve_point(const ClosedLoopRow& row);
 CurvePoint curve_point(const TaskRow& row);

@@ -115,6 +115,8 @@ class Store {
   /// By layer, then query head. Empty where there is no such run.
   std::vector<HeadErrors> head_errors(int64_t run_id);
   std::vector<RunProvenance> provenance_of_runs();
+  /// Of one run; on_device: whether the id is of the series of runs on devices. Nothing where there is none.
+  std::optional<RunProvenance> provenance_of_run(bool on_device, int64_t run_id);
   /// Of all runs, those on devices last; then by id.
   std::vector<RunOrigin> run_origins();
   /// All workloads served, by device, model, setup, workload, service level and policy; then by rate.

@@ -3,6 +3,22 @@
 #include "experiments/store/store.hpp"
 
 namespace razorscope {
+namespace {
+
+constexpr const char* provenance_columns =
+    "run_id, policy, command_line, started_utc, wall_seconds, program_version, git_commit, cpu, "
+    "kernel_target, compute_type, threads, os";
+
+RunProvenance read_provenance(SQLite::Statement& statement) {
+  RunProvenance run;
+  Provenance& by = run.provenance;
+  RowReader(statement) >> run.run_id >> run.policy >> run.command_line >> run.started_utc >>
+      run.wall_seconds >> by.program_version >> by.commit >> by.cpu >> by.target >> by.compute >>
+      by.threads >> by.os;
+  return run;
+}
+
+}  // namespace
 
 std::optional<int64_t> Store::find_run(const std::string& config_hash) {
   return connection_->guarded([&]() -> std::optional<int64_t> {
@@ -64,20 +80,24 @@ std::vector<HeadErrors> Store::head_errors(int64_t run_id) {
 
 std::vector<RunProvenance> Store::provenance_of_runs() {
   return connection_->guarded([&] {
-    SQLite::Statement statement(
-        connection_->database(),
-        "SELECT run_id, policy, command_line, started_utc, wall_seconds, program_version, git_commit, cpu, "
-        "kernel_target, compute_type, threads, os FROM provenance_of_runs ORDER BY run_id");
+    const std::string columns = provenance_columns;
+    SQLite::Statement statement(connection_->database(),
+                                "SELECT " + columns + " FROM provenance_of_runs ORDER BY run_id");
     std::vector<RunProvenance> runs;
-    while (statement.executeStep()) {
-      RunProvenance run;
-      Provenance& by = run.provenance;
-      RowReader(statement) >> run.run_id >> run.policy >> run.command_line >> run.started_utc >>
-          run.wall_seconds >> by.program_version >> by.commit >> by.cpu >> by.target >> by.compute >>
-          by.threads >> by.os;
-      runs.push_back(std::move(run));
-    }
+    while (statement.executeStep()) runs.push_back(read_provenance(statement));
     return runs;
+  });
+}
+
+std::optional<RunProvenance> Store::provenance_of_run(bool on_device, int64_t run_id) {
+  return connection_->guarded([&]() -> std::optional<RunProvenance> {
+    const std::string columns = provenance_columns;
+    const char* view = on_device ? "provenance_of_deployment_runs" : "provenance_of_runs";
+    SQLite::Statement statement(connection_->database(),
+                                "SELECT " + columns + " FROM " + view + " WHERE run_id = ?");
+    bind_all(statement, run_id);
+    if (!statement.executeStep()) return std::nullopt;
+    return read_provenance(statement);
   });
 }
 

@@ -1,33 +1,11 @@
 #include "experiments/store/figures/pareto.hpp"
 
 #include <algorithm>
-#include <fmt/format.h>
 #include <iterator>
 #include <map>
 
-#include "experiments/store/report_words.hpp"
-
 namespace razorscope {
 namespace {
-
-bool is_better(const CurveMeasure& measure, double a, double b) {
-  return measure.less_is_better ? a < b : a > b;
-}
-
-void sort_and_mark(ParetoGroup& group) {
-  std::stable_sort(group.points.begin(), group.points.end(), [&](const ParetoPoint& a, const ParetoPoint& b) {
-    if (a.bytes != b.bytes) return a.bytes < b.bytes;
-    return is_better(group.measure, a.value, b.value);
-  });
-  const ParetoPoint* best = nullptr;
-  size_t front = 0;
-  for (ParetoPoint& point : group.points) {
-    const bool equal = best != nullptr && point.bytes == best->bytes && point.value == best->value;
-    if (best != nullptr && !equal && !is_better(group.measure, point.value, best->value)) continue;
-    point.front_number = ++front;
-    best = &point;
-  }
-}
 
 template <typename Row>
 std::vector<ParetoGroup> groups_of(const std::vector<Row>& rows) {
@@ -37,8 +15,7 @@ std::vector<ParetoGroup> groups_of(const std::vector<Row>& rows) {
     const auto [found, is_new] = index.try_emplace(subject_key(row), groups.size());
     const auto full =
         row.full_f16_bytes ? std::optional(static_cast<double>(*row.full_f16_bytes)) : std::nullopt;
-    if (is_new)
-      groups.push_back({fmt::format("{}; {}", subject_text(row), n_text(row)), measure_of(row), full, {}});
+    if (is_new) groups.push_back({subject_heading(row), measure_of(row), full, {}});
     ParetoGroup& group = groups[found->second];
     if (group.full_f16_bytes != full) group.full_f16_bytes.reset();
     const CurvePoint figure = curve_point(row);
@@ -48,11 +25,27 @@ std::vector<ParetoGroup> groups_of(const std::vector<Row>& rows) {
                             .value = figure.value,
                             .interval = figure.interval});
   }
-  for (ParetoGroup& group : groups) sort_and_mark(group);
+  for (ParetoGroup& group : groups) mark_front(group.points, group.measure.less_is_better);
   return groups;
 }
 
 }  // namespace
+
+void mark_front(std::vector<ParetoPoint>& points, bool less_is_better) {
+  const auto is_better = [less_is_better](double a, double b) { return less_is_better ? a < b : a > b; };
+  std::stable_sort(points.begin(), points.end(), [&](const ParetoPoint& a, const ParetoPoint& b) {
+    if (a.bytes != b.bytes) return a.bytes < b.bytes;
+    return is_better(a.value, b.value);
+  });
+  const ParetoPoint* best = nullptr;
+  size_t front = 0;
+  for (ParetoPoint& point : points) {
+    const bool equal = best != nullptr && point.bytes == best->bytes && point.value == best->value;
+    if (best != nullptr && !equal && !is_better(point.value, best->value)) continue;
+    point.front_number = ++front;
+    best = &point;
+  }
+}
 
 std::vector<ParetoPoint> ParetoGroup::front() const {
   std::vector<ParetoPoint> front;

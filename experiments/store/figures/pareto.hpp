@@ -21,9 +21,12 @@ struct ParetoPoint {
   bool on_front() const { return front_number > 0; }
 };
 
-/// Runs of one model on one text: they may differ in policy and size. A point is on the front where no other
-/// has at most as many bytes and a figure at least as good, one of them better: as the database's view
-/// pareto.
+/// Sorts points by bytes, then the better value first, and numbers those on the front: where no other has at
+/// most as many bytes and a value at least as good, one of them better.
+void mark_front(std::vector<ParetoPoint>& points, bool less_is_better);
+
+/// Runs of one model on one text: they may differ in policy and size. The front is that of the
+/// database's view pareto.
 struct ParetoGroup {
   std::string heading;
   CurveMeasure measure = {};             // that is logarithmic: less is better; else more

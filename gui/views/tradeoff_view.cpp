@@ -1,0 +1,221 @@
+#include <QCheckBox>
+#include <QComboBox>
+#include <QHBoxLayout>
+#include <QLabel>
+#include <QVBoxLayout>
+#include <map>
+
+#include "gui/data/tradeoff_points.hpp"
+#include "gui/views/view.hpp"
+#include "gui/widgets/column_box.hpp"
+#include "gui/widgets/scatter_chart.hpp"
+
+namespace razorscope::gui {
+namespace {
+
+constexpr size_t most_fronts = 6;  // more of them would hide the points
+
+/// Runs as points: what they hold in bytes to the right, what they lose upwards, a colour and a marker a
+/// family of policies, and the front of those that no other one beats.
+class TradeoffView final : public View {
+ public:
+  TradeoffView(Explorer& explorer, QWidget* parent)
+      : View(explorer, parent),
+        chart_(new ScatterChart(QStringLiteral("Trade-off"), this)),
+        figure_(new ColumnBox({"relative_error_mean", "relative_error_p99", "relative_error_max",
+                               "lost_mass_mean", "kl_mean", "output_error_mean", "regret_mean", "kl_to_full",
+                               "nll_difference", "nll", "top1_agreement", "accuracy"},
+                              this)),
+        bytes_(new ColumnBox({"bytes_physical_relative", "compression", "bytes_per_token", "bytes_physical",
+                              "bytes_logical", "bytes_nominal", "kept_tokens_mean"},
+                             this)),
+        subject_(new QComboBox(this)),
+        front_(new QCheckBox(tr("Front"), this)),
+        note_(new QLabel(this)) {
+    setObjectName(QStringLiteral("tradeoff"));
+    figure_->setAccessibleName(tr("Figure, upwards"));
+    bytes_->setAccessibleName(tr("Bytes, to the right"));
+    subject_->setAccessibleName(tr("Measured on"));
+    subject_->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
+    front_->setChecked(true);
+    front_->setToolTip(tr("Connect the runs that no comparable run beats in both"));
+    chart_->setLogarithmic(Qt::Horizontal, true);
+    chart_->setLogarithmic(Qt::Vertical, true);
+
+    auto* choices = new QHBoxLayout;
+    choices->addWidget(new QLabel(tr("Show")));
+    choices->addWidget(figure_);
+    choices->addWidget(new QLabel(tr("against")));
+    choices->addWidget(bytes_);
+    choices->addWidget(new QLabel(tr("on")));
+    choices->addWidget(subject_, 1);
+    choices->addWidget(front_);
+    auto* layout = new QVBoxLayout(this);
+    layout->addLayout(choices);
+    layout->addWidget(chart_, 1);
+    layout->addWidget(note_);
+
+    connect(figure_, &ColumnBox::chosen, this, [this] { fill(true, true); });
+    connect(bytes_, &ColumnBox::chosen, this, [this] { fill(true, true); });
+    connect(subject_, &QComboBox::activated, this, [this] { fill(false, true); });
+    connect(front_, &QCheckBox::toggled, this, [this] { fill(false, false); });
+    connect(chart_, &ScatterChart::drawnChanged, this, &TradeoffView::tell);
+    connect(chart_, &ScatterChart::runClicked, this, [this](const RunRef& run, bool toggles) {
+      if (toggles) {
+        this->explorer().toggle(run);
+      } else {
+        this->explorer().selectOnly(run);
+      }
+    });
+  }
+
+  Picture* picture() override { return chart_; }
+
+  QJsonObject saveState() const override {
+    return {{QStringLiteral("figure"), figure_->key()},
+            {QStringLiteral("bytes"), bytes_->key()},
+            {QStringLiteral("subject"), subject_->currentText()},
+            {QStringLiteral("front"), front_->isChecked()},
+            {QStringLiteral("logX"), chart_->isLogarithmic(Qt::Horizontal)},
+            {QStringLiteral("logY"), chart_->isLogarithmic(Qt::Vertical)}};
+  }
+
+  void restoreState(const QJsonObject& state) override {
+    figure_->choose(state[QLatin1String("figure")].toString());
+    bytes_->choose(state[QLatin1String("bytes")].toString());
+    wanted_subject_ = state[QLatin1String("subject")].toString();
+    front_->setChecked(state[QLatin1String("front")].toBool(true));
+    chart_->setLogarithmic(Qt::Horizontal, state[QLatin1String("logX")].toBool(true));
+    chart_->setLogarithmic(Qt::Vertical, state[QLatin1String("logY")].toBool(true));
+    fill(true, true);
+  }
+
+ protected:
+  void update(Changes changes) override {
+    if (changes & newSnapshot) chooseWhatThereIs();
+    if (changes & (newSnapshot | newFilter)) fill(true, !shown_before_);
+    chart_->setSelected(explorer().selection());
+  }
+
+ private:
+  /// A database without replays has other figures to show.
+  void chooseWhatThereIs() {
+    const auto stored = explorer().snapshot();
+    if (!stored) return;
+    const auto has_runs = [&] {
+      return !tradeoff_subjects(*stored, explorer().visibleRuns(), bytes_->column(), figure_->column()).empty();
+    };
+    const int before = figure_->currentIndex();
+    for (int i = 0; !has_runs() && i < figure_->count(); ++i) figure_->setCurrentIndex(i);
+    if (!has_runs()) figure_->setCurrentIndex(before);
+  }
+
+  /// subjects: whether what can be chosen may have changed.
+  void fill(bool subjects, bool fit) {
+    const auto stored = explorer().snapshot();
+    if (!stored || explorer().visibleRuns().empty()) {
+      chart_->setSeries({}, false);
+      shown_before_ = false;
+      chart_->setMessage(!stored ? tr("No database is open.") : tr("The filter leaves no run."));
+      return;
+    }
+    if (subjects) fillSubjects(*stored);
+    const std::vector<TradeoffPoint> points =
+        tradeoff_points(*stored, explorer().visibleRuns(), subject_->currentData().toInt(), bytes_->column(),
+                        figure_->column());
+    chart_->setMessage(points.empty()
+                           ? tr("None of these runs has both a figure “%1” and a figure “%2”.\nChoose "
+                                "another figure, or change the filter.")
+                                 .arg(figure_->column().heading(), bytes_->column().heading())
+                           : QString());
+    chart_->setAxisLabels(bytes_->column().heading(), figure_->column().heading());
+    chart_->setCaption(subject_->currentData().toInt() < 0 ? QString() : subject_->currentText());
+    chart_->setSeries(seriesOf(*stored, points), fit);
+    shown_before_ = !points.empty();
+  }
+
+  void fillSubjects(const Snapshot& stored) {
+    const QString before = wanted_subject_.isEmpty() ? subject_->currentText() : wanted_subject_;
+    const std::vector<int> subjects =
+        tradeoff_subjects(stored, explorer().visibleRuns(), bytes_->column(), figure_->column());
+    subject_->clear();
+    for (const int subject : subjects)
+      subject_->addItem(stored.subjects[static_cast<size_t>(subject)], subject);
+    if (subjects.size() != 1) subject_->addItem(tr("all (%1)").arg(subjects.size()), -1);
+    const int found = subject_->findText(before);
+    if (found >= 0) wanted_subject_.clear();
+    subject_->setCurrentIndex(std::max(0, found));
+  }
+
+  std::vector<Series> seriesOf(const Snapshot& stored, const std::vector<TradeoffPoint>& points) {
+    std::map<QString, Series> families;
+    std::map<int, std::vector<SeriesPoint>> fronts;
+    for (const TradeoffPoint& point : points) {
+      const Run& run = stored.runs[point.place];
+      const QString family = stored.name(run, Facet::family);
+      Series& series = families[family];
+      if (series.points.empty()) {
+        const PolicyStyle& style = policy_style(family.toStdString());
+        series.name = family;
+        series.paint = style.paint;
+        series.marker = style.marker;
+      }
+      series.points.push_back({point.x, point.y, point.interval, run.ref, words(stored, run, point)});
+      if (point.on_front) fronts[run.subject].push_back({point.x, point.y, {}, {}, {}});
+    }
+    std::vector<Series> all;
+    if (front_->isChecked() && fronts.size() <= most_fronts) {
+      for (auto& [subject, members] : fronts) {
+        Series& line = all.emplace_back();
+        line.name = all.size() == 1 ? tr("front") : QString();
+        line.paint = paints::frame;
+        line.shape = bytes_->column().less_is_better ? Series::Shape::steps : Series::Shape::line;
+        line.dash = Qt::DashLine;
+        line.has_markers = false;
+        line.points = std::move(members);
+      }
+    }
+    for (auto& [family, series] : families) all.push_back(std::move(series));
+    return all;
+  }
+
+  QString words(const Snapshot& stored, const Run& run, const TradeoffPoint& point) const {
+    QString text = policy_text(stored.policy(run));
+    text += QStringLiteral("\n%1: %2")
+                .arg(bytes_->column().heading(), figure_text(point.x, bytes_->column().format));
+    text += QStringLiteral("\n%1: %2")
+                .arg(figure_->column().heading(), figure_text(point.y, figure_->column().format));
+    if (point.interval) {
+      text += QStringLiteral(" [%1, %2]")
+                  .arg(figure_text(point.interval->low, figure_->column().format),
+                       figure_text(point.interval->high, figure_->column().format));
+    }
+    if (point.on_front) text += tr("\non the front");
+    return text + QStringLiteral("\n%1").arg(stored.subjects[static_cast<size_t>(run.subject)]);
+  }
+
+  void tell() {
+    QStringList notes;
+    if (chart_->behindOthers() > 0)
+      notes += tr("%1 points lie behind others: zoom in to see them").arg(chart_->behindOthers());
+    if (chart_->withoutPlace() > 0)
+      notes += tr("%1 points have no place on a logarithmic axis").arg(chart_->withoutPlace());
+    note_->setText(notes.join(QStringLiteral("; ")));
+    note_->setVisible(!notes.isEmpty());
+  }
+
+  ScatterChart* chart_;
+  ColumnBox* figure_;
+  ColumnBox* bytes_;
+  QComboBox* subject_;
+  QCheckBox* front_;
+  QLabel* note_;
+  QString wanted_subject_;  // of a session, until a database has it
+  bool shown_before_ = false;
+};
+
+}  // namespace
+
+View* make_tradeoff_view(Explorer& explorer, QWidget* parent) { return new TradeoffView(explorer, parent); }
+
+}  // namespace razorscope::gui
