@@ -35,7 +35,7 @@ const std::set<std::string> unitless = {
     // keys
     "id", "run_id", "eval_run_id", "replay_run_id", "model_id", "text_id", "trace_id", "policy_id",
     "device_id", "provenance_id", "probe_id", "search_id", "device_replay_id", "sweep_id", "cell_id",
-    "runner_id", "pid",
+    "runner_id", "pid", "attention_id",
     // indices and ranks
     "layer", "query_head", "kv_head", "ordinal", "echo_rank", "induction_rank", "verdict_begin_token",
     "verdict_end_token",
@@ -54,7 +54,7 @@ const std::set<std::string> unitless = {
     "lost_mass", "lost_mass_max", "lost_mass_mean", "largest_dropped_weight", "regret_mean", "top1_agreement",
     "accuracy", "full_accuracy", "low", "high", "needle_accuracy", "multi_query_accuracy", "depth", "echo",
     "induction", "wanted_share", "tolerance", "utilisation", "goodput_share", "kv_use", "peak_kv_use",
-    "mean_kv_use", "memory_utilisation", "compute_utilisation",
+    "mean_kv_use", "memory_utilisation", "compute_utilisation", "accumulated_f32", "asked_f16",
     // seeds
     "seed",
     // texts that views compute, whose type SQLite does not know
@@ -142,7 +142,7 @@ TEST_F(StoreSchemaTest, HasViewsThatNeedNoRow) {
   for (const char* name :
        {"tradeoff", "pareto", "head_errors", "retrieval_heads", "capacity", "goodput", "provenance",
         "provenance_of_runs", "provenance_of_deployment_runs", "head_ranking", "closed_loop", "tasks",
-        "ladder", "max_rates", "replays_on_devices", "texts_of_runs"}) {
+        "ladder", "explained_answers", "max_rates", "replays_on_devices", "texts_of_runs"}) {
     EXPECT_TRUE(std::find(views.begin(), views.end(), name) != views.end()) << name;
   }
   for (const std::string& view : views)
