@@ -112,7 +112,7 @@ void check_audited(const std::vector<std::string>& words, const std::string& tex
 
 std::string audit_text(const Explanation& explanation, const std::vector<std::string>& words) {
   const std::vector<std::string> pieces = printable_pieces(explanation);
-  std::string out;
+  std::string out = words.empty() ? "" : "\n";
   for (const std::string& each : words) {
     const std::optional<TokenRange> range = tokens_of(explanation.pieces, each);
     if (!range) continue;
@@ -120,7 +120,7 @@ std::string audit_text(const Explanation& explanation, const std::vector<std::st
     for (int token = range->begin; token < range->end; ++token)
       out += token_table(explanation, token, pieces[static_cast<size_t>(token)]);
   }
-  if (out.empty()) return out;
+  if (words.empty()) return out;
   const AttentionRecord& attention = *explanation.attention;
   const auto question = static_cast<int>(attention.question.size());
   if (attention.steps() < question) {

@@ -9,6 +9,7 @@
 #include "experiments/store/schema.hpp"
 #include "experiments/store/store.hpp"
 #include "tests/support/stored_deployments.hpp"
+#include "tests/support/stored_explanations.hpp"
 #include "tests/support/stored_runs.hpp"
 #include "tests/support/temporary_folder.hpp"
 
@@ -98,6 +99,7 @@ TEST_F(StoreSchemaTest, RefersOnlyToWhatIsThere) {
   const int64_t run = store_.add_replay(record_of("full"));
   store_.add_eval(eval_of("full"));
   store_.add_task(task_of("full"));
+  store_.add_explanation(explanation_of("full"));
   store_.add_probe(probe_of());
   const int64_t served = store_.add_serving(serving_of("full", 2.0));
   EXPECT_EQ(run, 1);
