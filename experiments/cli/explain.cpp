@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "experiments/cli/commands.hpp"
+#include "experiments/cli/explain_audit.hpp"
 #include "experiments/cli/explain_text.hpp"
 #include "experiments/cli/explanation_picture.hpp"
 #include "experiments/cli/options.hpp"
@@ -32,6 +33,7 @@ struct Options {
   std::string colour = "auto";
   std::string picture;
   bool fates = false;
+  std::vector<std::string> audited;  // words
 };
 
 nlohmann::json policy_json(const PolicyExplanation& policy, const Explanation& explanation, bool fates) {
@@ -64,12 +66,14 @@ void print_document(const Explanation& explanation, const Options& options) {
   nlohmann::json policies = nlohmann::json::array();
   for (const PolicyExplanation& policy : explanation.policies)
     policies.push_back(policy_json(policy, explanation, options.fates));
-  print_json({{"tokens", explanation.pieces},
-              {"verdict", {explanation.verdict_begin, explanation.verdict_end}},
-              {"question", options.request.question},
-              {"answers", {options.request.positive, options.request.negative}},
-              {"full", policy_json(explanation.full, explanation, false)},
-              {"policies", policies}});
+  nlohmann::json document = {{"tokens", explanation.pieces},
+                             {"verdict", {explanation.verdict_begin, explanation.verdict_end}},
+                             {"question", options.request.question},
+                             {"answers", {options.request.positive, options.request.negative}},
+                             {"full", policy_json(explanation.full, explanation, false)},
+                             {"policies", policies}};
+  if (!options.audited.empty()) document["audit"] = audit_json(explanation, options.audited);
+  print_json(document);
 }
 
 std::vector<ExplainRecord> records_of(const Explanation& explanation,
@@ -85,6 +89,7 @@ std::vector<ExplainRecord> records_of(const Explanation& explanation,
     records[i].pieces = explanation.pieces;
     records[i].verdict_begin = explanation.verdict_begin;
     records[i].verdict_end = explanation.verdict_end;
+    records[i].attention = explanation.attention;
   }
   return records;
 }
@@ -118,6 +123,8 @@ void run(Options& options) {
   check_utf8("--question", options.request.question);
   check_utf8("--positive", options.request.positive);
   check_utf8("--negative", options.request.negative);
+  for (const std::string& words : options.audited) check_utf8("--audit", words);
+  check_audited(options.audited, options.request.text);
   if (!options.picture.empty()) check_folder("--picture", options.picture);
   const ModelFile model(find_model(options.model.name));
   check_filter(options.filter, model.shape());
@@ -158,6 +165,7 @@ void run(Options& options) {
     print_document(explanation, options);
   } else {
     fmt::print("{}", explanation_text(explanation, full_bytes, options.filter, wants_colour(options.colour)));
+    fmt::print("{}", audit_text(explanation, options.audited));
   }
   fmt::print(stderr, "{} runs stored in {}\n", planned->size(), store.path().string());
 }
@@ -196,6 +204,13 @@ void add_explain(CLI::App& app) {
   command->add_option("--color", options->colour, "auto, always or never")
       ->check(CLI::IsMember({"auto", "always", "never"}));
   command->add_option("--picture", options->picture, "draws the text under each policy into an SVG file");
+  command
+      ->add_option(
+          "--audit", options->audited,
+          "words of the text (again for more): what became of each of their tokens in every head, and "
+          "the attention that the question would have paid to it")
+      ->type_name("WORDS")
+      ->allow_extra_args(false);
   command->add_flag(
       "--fates", options->fates,
       "each token's fate per layer and KV head too (JSON): s sink, w window, h heavy, k kept, f "

@@ -25,9 +25,9 @@ constexpr std::array<Sweepable, 8> sweepable = {{{"probe", false, false},
                                                  {"serve", false, false}}};
 
 // Options that are the runner's, or only change what is printed.
-constexpr std::array<std::string_view, 13> not_keys = {"help",  "json", "db",          "threads", "estimate",
-                                                       "heads", "kept", "fates",       "color",   "picture",
-                                                       "layer", "head", "chrome-trace"};
+constexpr std::array<std::string_view, 14> not_keys = {"help",  "json", "db",    "threads",     "estimate",
+                                                       "heads", "kept", "fates", "color",       "picture",
+                                                       "layer", "head", "audit", "chrome-trace"};
 
 SweepKey::Kind kind_of(const CLI::Option& option) {
   if (option.get_items_expected_max() == 0) return SweepKey::Kind::flag;

@@ -83,6 +83,12 @@ std::string config_hash(const ExplainRecord& record) {
       record.provenance.compute));
 }
 
+std::string attention_hash(const ExplainRecord& record) {
+  return hash_of(fmt::format("attention\nmodel {}\ntext {}\nquestion {}\ncompute {}\n",
+                             identity(record.model), hash_of(record.request.text),
+                             hash_of(record.request.question), record.provenance.compute));
+}
+
 std::string config_hash(const ProbeRecord& record) {
   const HeadScores& scores = record.scores;
   return hash_of(fmt::format(

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
@@ -107,6 +108,7 @@ struct ExplainRecord : RunRecord {
   std::vector<std::string> pieces;  // see Explanation
   int verdict_begin = 0;
   int verdict_end = 0;
+  std::shared_ptr<const AttentionRecord> attention;  // of full+f32, shared by the policies; null: none
   TextDescription text;
 };
 
@@ -132,5 +134,7 @@ std::string config_hash(const EvalRecord& record);
 std::string config_hash(const TaskRecord& record);
 std::string config_hash(const ExplainRecord& record);
 std::string config_hash(const ProbeRecord& record);
+/// The same of what an explanation's attention depends on: model, text, question, compute type.
+std::string attention_hash(const ExplainRecord& record);
 
 }  // namespace razorscope

@@ -4,6 +4,7 @@
 #include "experiments/store/schema_version_3.hpp"
 #include "experiments/store/schema_version_4.hpp"
 #include "experiments/store/schema_version_5.hpp"
+#include "experiments/store/schema_version_6.hpp"
 
 namespace razorscope {
 namespace {
@@ -218,8 +219,11 @@ JOIN models ON models.id = probes.model_id;
 
 const std::vector<std::string>& schema_migrations() {
   static const std::vector<std::string> migrations = {std::string(version_1_tables) + version_1_views,
-                                                      schema_version_2, schema_version_3, schema_version_4,
-                                                      schema_version_5};
+                                                      schema_version_2,
+                                                      schema_version_3,
+                                                      schema_version_4,
+                                                      schema_version_5,
+                                                      schema_version_6};
   return migrations;
 }
 

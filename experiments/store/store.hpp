@@ -11,6 +11,7 @@
 
 #include "experiments/store/deployment_records.hpp"
 #include "experiments/store/deployment_rows.hpp"
+#include "experiments/store/explanation_rows.hpp"
 #include "experiments/store/provenance.hpp"
 #include "experiments/store/records.hpp"
 #include "experiments/store/rows.hpp"
@@ -110,6 +111,10 @@ class Store {
   std::vector<TaskRow> tasks();
   /// In the order in which they were put. Empty where there is no such run.
   std::vector<TaskAnswer> task_answers(int64_t run_id);
+  /// All explanations, by model, text, question, answers and comparison; then as above.
+  std::vector<ExplanationRow> explanations();
+  /// Nothing where there is no such run.
+  std::optional<StoredExplanation> explanation(int64_t run_id);
   /// Evaluations beside replays of the same, by model, texts, prefix and steps.
   std::vector<LadderRow> ladder();
   /// By layer, then query head. Empty where there is no such run.

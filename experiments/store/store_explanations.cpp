@@ -1,8 +1,10 @@
 #include <nlohmann/json.hpp>
 
+#include "experiments/store/attention_rows.hpp"
 #include "experiments/store/connection.hpp"
 #include "experiments/store/run_writer.hpp"
 #include "experiments/store/store.hpp"
+#include "experiments/store/token_ends.hpp"
 
 namespace razorscope {
 namespace {
@@ -20,13 +22,6 @@ int64_t insert_explain_run(SQLite::Database& database, const ExplainRecord& reco
   return run;
 }
 
-std::string token_ends(const std::vector<std::string>& pieces) {
-  nlohmann::json ends = nlohmann::json::array();
-  size_t end = 0;
-  for (const std::string& piece : pieces) ends.push_back(end += piece.size());
-  return ends.dump();
-}
-
 std::string later_losses(const std::vector<LaterLoss>& losses) {
   nlohmann::json out = nlohmann::json::array();
   for (const LaterLoss& loss : losses) out.push_back({loss.layer, loss.kv_head, loss.position, loss.step});
@@ -40,15 +35,15 @@ void insert_explanation(SQLite::Database& database, int64_t run, const ExplainRe
       "negative_answer, verdict_begin_token, verdict_end_token, log_odds_nats, "
       "log_odds_without_verdict_nats, "
       "full_log_odds_nats, full_log_odds_without_verdict_nats, layers, kv_heads, fates, later_losses_json, "
-      "nominal_bytes, logical_bytes, physical_bytes) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+      "nominal_bytes, logical_bytes, physical_bytes, attention_id) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   const PolicyExplanation& result = record.result;
   bind_all(statement, run, record.request.text, token_ends(record.pieces), record.request.question,
            record.request.positive, record.request.negative, record.verdict_begin, record.verdict_end,
            result.log_odds, result.log_odds_without_verdict, record.full.log_odds,
            record.full.log_odds_without_verdict, result.layers, result.kv_heads, result.fates,
            later_losses(result.later), result.compressed.nominal, result.compressed.logical(),
-           result.compressed.physical());
+           result.compressed.physical(), attention_id(database, record));
   statement.exec();
 }
 

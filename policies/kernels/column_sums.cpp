@@ -42,8 +42,9 @@ void ColumnParts::add(int index, const QueryBlock& block, const Matrix& weights)
 
 void ColumnParts::merge() {
   parallel_for(query_heads_, [&](int head) {
-    double* sums = into_.sums.data() + static_cast<size_t>(head) * static_cast<size_t>(into_.columns);
     for (size_t i = static_cast<size_t>(head); i < parts_.size(); i += static_cast<size_t>(query_heads_)) {
+      if (parts_[i].empty()) continue;  // and so may be the sums, once they were taken
+      double* sums = into_.sums.data() + static_cast<size_t>(head) * static_cast<size_t>(into_.columns);
       for (size_t n = 0; n < parts_[i].size(); ++n) sums[n] += parts_[i][n];
     }
   });

@@ -18,6 +18,8 @@ class QueryKeeper final : public ForwardObserver {
   PrefixQueries& queries_;
 };
 
+const Needs every_query = {.column_queries = Needs::all_queries};
+
 /// InputError where a policy works in replay only.
 void check_closed_loop(const Policy& policy, const Selection& selection) {
   const Needs needs = selection.needs();
@@ -37,7 +39,8 @@ void check_closed_loop(const Policy& policy, const Selection& selection) {
 
 CompressedContext::CompressedContext(const Transformer& transformer, std::span<const int32_t> tokens,
                                      const std::vector<Policy>& policies, const ModelKnowledge& knowledge,
-                                     int room, Progress& progress, const std::string& phase)
+                                     int room, Progress& progress, const std::string& phase,
+                                     const ColumnsObserver& columns)
     : transformer_(transformer),
       tokens_(static_cast<int>(tokens.size())),
       exact_(transformer.shape(), tokens_ + room) {
@@ -53,6 +56,7 @@ CompressedContext::CompressedContext(const Transformer& transformer, std::span<c
     if (needs.column_queries > 0) first_queries.insert(PrefixObservations::first_query(needs, tokens_));
     memories_.push_back(std::make_unique<PolicyMemory>(*runs_.back()));
   }
+  if (columns) first_queries.insert(PrefixObservations::first_query(every_query, tokens_));
   // Summed while the prefix is read: a second product of queries and keys would take as long again.
   for (const int begin : first_queries) exact_.sum_columns(begin, tokens_);
   std::unique_ptr<PrefixQueries> queries;
@@ -66,10 +70,11 @@ CompressedContext::CompressedContext(const Transformer& transformer, std::span<c
   prefix.memory = &exact_;
   prefix.observer = keeper.get();
   prefill(transformer, prefix, progress, phase);
-  compress_all(queries.get(), first_queries);
+  compress_all(queries.get(), first_queries, columns);
 }
 
-void CompressedContext::compress_all(const PrefixQueries* queries, const std::set<int>& first_queries) {
+void CompressedContext::compress_all(const PrefixQueries* queries, const std::set<int>& first_queries,
+                                     const ColumnsObserver& columns) {
   const Shape& shape = transformer_.shape();
   const auto d = static_cast<size_t>(shape.head_size);
   for (int layer = 0; layer < shape.layers; ++layer) {
@@ -79,6 +84,7 @@ void CompressedContext::compress_all(const PrefixQueries* queries, const std::se
                                     tokens_, tokens_);
     for (const int begin : first_queries)
       observations.provide_columns(begin, exact_.take_columns(layer, begin));
+    if (columns) columns(layer, observations.view(every_query).columns);
     for (const auto& run : runs_) observations.prepare(run->selection().needs());
     parallel_for(static_cast<int>(runs_.size()), [&](int i) {
       const auto policy = static_cast<size_t>(i);

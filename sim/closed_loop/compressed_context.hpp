@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <set>
 #include <span>
@@ -22,15 +23,20 @@ struct ModelKnowledge {
   const ScoreBoundSource* bounds = nullptr;  // for razor/scope
 };
 
+/// Is shown, layer by layer, how much softmax weight all queries of a context give each of its tokens:
+/// [query_heads, tokens], valid during the call.
+using ColumnsObserver = std::function<void(int layer, const double* columns)>;
+
 /// A text that the model has read under several policies: one exact prefill, forked and compressed under
 /// each. What comes after is read from memory(i) or, without harm to it, from a fork of it.
 class CompressedContext {
  public:
   /// room: tokens after the context that exact() can still take. The transformer must outlive it. InputError
-  /// where a policy makes no sense here (oracles know the future only in replay).
+  /// where a policy makes no sense here (oracles know the future only in replay). `columns`: nothing, or who
+  /// wants them; they are summed on the way.
   CompressedContext(const Transformer& transformer, std::span<const int32_t> tokens,
                     const std::vector<Policy>& policies, const ModelKnowledge& knowledge, int room,
-                    Progress& progress, const std::string& phase);
+                    Progress& progress, const std::string& phase, const ColumnsObserver& columns = nullptr);
 
   int tokens() const { return tokens_; }
   size_t policies() const { return memories_.size(); }
@@ -44,7 +50,8 @@ class CompressedContext {
   ExactMemory& exact() { return exact_; }
 
  private:
-  void compress_all(const PrefixQueries* queries, const std::set<int>& first_queries);
+  void compress_all(const PrefixQueries* queries, const std::set<int>& first_queries,
+                    const ColumnsObserver& columns);
 
   const Transformer& transformer_;
   int tokens_;

@@ -198,11 +198,13 @@ Explanation explain(const Transformer& transformer, const Tokenizer& tokenizer, 
                      "its paragraph is the whole text, without which this model has nothing to read");
   check_fits(tokenizer, request, transformer.shape());
   Explanation explanation;
-  const auto read = [&](const std::string& text, const std::string& phase) {
+  const std::vector<int32_t> question = tokenizer.encode(request.question);
+  const auto read = [&](const std::string& text, int room, const std::string& phase,
+                        const ColumnsObserver& columns) {
     const std::vector<int32_t> ids = context_ids(tokenizer, text);
     std::vector<Policy> run = policies(static_cast<int>(ids.size()));
     run.push_back(Policy::parse("full+f32"));
-    return CompressedContext(transformer, ids, run, knowledge, 0, progress, phase);
+    return CompressedContext(transformer, ids, run, knowledge, room, progress, phase, columns);
   };
   {
     size_t bytes = 0;
@@ -216,8 +218,17 @@ Explanation explain(const Transformer& transformer, const Tokenizer& tokenizer, 
     }
     if (verdict.end == 0) explanation.verdict_begin = explanation.verdict_end = 0;
   }
-  CompressedContext context = read(request.text, "reading the text");
   const auto tokens = static_cast<int>(explanation.pieces.size());
+  const auto attention = std::make_shared<AttentionRecord>();
+  attention->layers = transformer.shape().layers;
+  attention->kv_heads = transformer.shape().kv_heads;
+  attention->tokens = tokens;
+  for (const int32_t id : question) attention->question.push_back(tokenizer.piece(id));
+  CompressedContext context = read(
+      request.text, attention->room_for(static_cast<int>(question.size())), "reading the text",
+      [&](int layer, const double* columns) { attention->add_text(transformer.shape(), layer, columns); });
+  record_question(transformer, context.exact(), question, *attention);
+  explanation.attention = attention;
   explanation.policies.resize(context.policies() - 1);
   std::vector<PolicyExplanation*> all;
   for (PolicyExplanation& policy : explanation.policies) all.push_back(&policy);
@@ -227,11 +238,11 @@ Explanation explain(const Transformer& transformer, const Tokenizer& tokenizer, 
     *all[i] = describe(context, i, tokens);
     all[i]->log_odds = odds[i];
   }
-  follow_question(transformer, context, tokenizer.encode(request.question), all);
+  follow_question(transformer, context, question, all);
   if (verdict.end > verdict.begin) {
     std::string without = request.text;
     without.erase(verdict.begin, verdict.end - verdict.begin);
-    const CompressedContext other = read(without, "reading it without the verdict");
+    const CompressedContext other = read(without, 0, "reading it without the verdict", nullptr);
     odds = log_odds(transformer, tokenizer, other, request);
     for (size_t i = 0; i < all.size(); ++i) all[i]->log_odds_without_verdict = odds[i];
   }

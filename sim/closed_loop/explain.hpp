@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -9,6 +10,7 @@
 #include "models/language/tokenizer.hpp"
 #include "models/language/transformer.hpp"
 #include "policies/cache/byte_ledger.hpp"
+#include "sim/closed_loop/attention_record.hpp"
 #include "sim/closed_loop/compressed_context.hpp"
 
 namespace razorscope {
@@ -44,7 +46,7 @@ struct LaterLoss {
 struct PolicyExplanation {
   std::string policy;  // canonical name
   int layers = 0;
-  int kv_heads = 0;   // caches per layer
+  int kv_heads = 0;   // caches per layer: the model's KV heads, or its query heads where each has one
   std::string fates;  // TokenFate letters at the end of the context, [layers, kv_heads, tokens]
   std::vector<LaterLoss> later;
   double log_odds = 0.0;                           // ln P(positive) - ln P(negative), in nats
@@ -60,6 +62,7 @@ struct Explanation {
   int verdict_end = 0;
   PolicyExplanation full;  // full+f32, always
   std::vector<PolicyExplanation> policies;
+  std::shared_ptr<const AttentionRecord> attention;  // of full+f32, always
 };
 
 /// Compresses the text under every policy, then asks. `policies(tokens)` gives them as they run on a context

@@ -579,6 +579,59 @@ class ClosedLoopTest(CommandLineTest):
         self.assertIn("d", rows[0][2])
         self.assertEqual(set(rows[1][2]), {"k"})
 
+    def test_explain_audits_tokens(self):
+        database = FOLDER / "audit.db"
+        policies = ("--policies", "window:sinks=2,recent=12;h2o:heavy=10,recent=10;full")
+        document = self.json_of(*self.EXPLAIN, *policies, "--fates", "--audit", "disappointment", "--audit", "old", "--db", database)
+        audit = document["audit"]
+        self.assertEqual([words["words"] for words in audit["words"]], ["disappointment", "old"])
+        self.assertEqual("".join(audit["question_tokens"]), document["question"])
+        self.assertEqual(audit["recorded_tokens"], len(audit["question_tokens"]))
+        with contextlib.closing(sqlite3.connect(database)) as connection:
+            ((layers, heads, tokens, steps, accumulated, asked),) = connection.execute(
+                "SELECT layers, kv_heads, text_tokens, recorded_tokens, accumulated_f32, asked_f16 FROM explanation_attention").fetchall()
+            stored = connection.execute(
+                "SELECT canonical_name, log_odds_nats, fates, later_losses_json, physical_bytes, full_log_odds_nats FROM explanations "
+                "JOIN runs ON runs.id = run_id JOIN policies ON policies.id = policy_id ORDER BY run_id").fetchall()
+        self.assertEqual((layers, heads, tokens, steps), (4, 8, len(document["tokens"]), audit["recorded_tokens"]))
+        accumulated = struct.unpack(f"<{layers * heads * tokens}f", accumulated)
+        asked = struct.unpack(f"<{steps * layers * heads * tokens}e", asked)
+        for row, (policy, odds, fates, later, physical, full_odds) in zip(document["policies"], stored, strict=True):
+            self.assertEqual((row["policy"], row["log_odds"], row["bytes_physical"]), (policy, odds, physical))
+            self.assertEqual("".join(head for layer in row["fates"] for head in layer), fates)
+            self.assertEqual(row["lost_while_asked"], json.loads(later))
+            self.assertEqual(document["full"]["log_odds"], full_odds)
+        for words in audit["words"]:
+            begin, end = words["tokens"]
+            self.assertIn(words["words"], "".join(document["tokens"][begin:end]))
+            for row, policy in zip(document["policies"], words["policies"], strict=True):
+                self.assertEqual(policy["policy"], row["policy"])
+                lost = {tuple(loss[:3]): loss[3] for loss in row["lost_while_asked"]}
+                self.assertEqual([token["token"] for token in policy["tokens"]], list(range(begin, end)))
+                for token in policy["tokens"]:
+                    t = token["token"]
+                    self.assertEqual(token["piece"], document["tokens"][t])
+                    self.assertEqual([(head["layer"], head["cache"]) for head in token["heads"]],
+                                     [(layer, head) for layer in range(layers) for head in range(heads)])
+                    for index, head in enumerate(token["heads"]):
+                        fate = row["fates"][head["layer"]][head["cache"]][t]
+                        self.assertEqual(head["fate"], fate)
+                        left = 0 if fate in "df" else lost.get((head["layer"], head["cache"], t))
+                        self.assertEqual(head["left_step"], left)
+                        scores = accumulated[index * tokens:(index + 1) * tokens]
+                        self.assertAlmostEqual(head["accumulated"], scores[t], places=5)
+                        self.assertEqual(head["rank"], 1 + sum(s > scores[t] for s in scores) + scores[:t].count(scores[t]))
+                        shares = [asked[(step * layers * heads + index) * tokens + t] for step in range(steps)]
+                        self.assertAlmostEqual(head["asked"], sum(shares), places=5)
+                        self.assertAlmostEqual(head["missed"], 0 if left is None else sum(shares[left:]), places=5)
+        full = words["policies"][2]["tokens"][0]["heads"]
+        self.assertTrue(all(head["left_step"] is None and head["missed"] == 0 for head in full))
+        text = self.succeed(*self.EXPLAIN, *policies, "--audit", "disappointment")
+        self.assertIn('audit of "disappointment"', text)
+        self.assertRegex(text, r"\(1\) window:\S+ +0 +- +32 +[\d.]+ +0 +100\.0\n")
+        self.assertRegex(text, r"\(3\) full\S* +32 +[\d.]+ +0 +- +0 +0\.0\n")
+        self.assertNotIn("audit", self.json_of(*self.EXPLAIN, "--policies", "full"))
+
     def test_explain_prints_no_colour_where_none_is_wanted(self):
         command = (*self.EXPLAIN, "--policies", "window:recent=12", "--verdict", "disappointment")
         plain = self.succeed(*command, "--color", "never")
@@ -592,6 +645,8 @@ class ClosedLoopTest(CommandLineTest):
     def test_explain_refuses_what_makes_no_sense(self):
         command = (*self.EXPLAIN, "--policies", "full")
         self.refuse(*command, "--verdict", "no such words", names=["--verdict", "no such words"])
+        self.refuse(*command, "--audit", "town", "--audit", "no such words", names=["--audit", "no such words"])
+        self.refuse(*command, "--audit", "", names=["--audit", "empty"])
         self.refuse(*command, "--question", "", names=["--question", "empty"])
         self.refuse(*command, "--positive", "", names=["--positive", "empty"])
         self.refuse(*command, "--negative", "", names=["--negative", "empty"])

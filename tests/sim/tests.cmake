@@ -1,4 +1,5 @@
 razorscope_tests(sim
+  attention_record_test.cpp
   bootstrap_test.cpp
   closed_loop_test.cpp
   device_replay_test.cpp
@@ -21,4 +22,5 @@ razorscope_tests(sim
   selection_properties_test.cpp
   selection_twin_test.cpp
   task_test.cpp
+  token_audit_test.cpp
 )

@@ -17,6 +17,7 @@
 #include "tests/support/child_process.hpp"
 #include "tests/support/error_message.hpp"
 #include "tests/support/stored_deployments.hpp"
+#include "tests/support/stored_explanations.hpp"
 #include "tests/support/stored_runs.hpp"
 #include "tests/support/temporary_folder.hpp"
 
@@ -180,6 +181,39 @@ TEST(StoreMergeTest, ReplacesTheSameRunAndKeepsItsId) {
   EXPECT_EQ(store.tradeoff()[1].relative_error_mean, 0.5);
   EXPECT_EQ(store.head_errors(id).size(), 4U);
   EXPECT_EQ(store.provenance_of_runs()[1].command_line, "razorscope again");
+}
+
+TEST(StoreMergeTest, CarriesTheAttentionOfExplanations) {
+  const TemporaryFolder folder;
+  const fs::path into = folder / "into.db";
+  {
+    Store store = Store::open_for_writing(into);
+    store.add_explanation(explanation_of("full", "who"));
+    store.add_explanation(explanation_of("full", "why"));
+    ExplainRecord bare = explanation_of("window:recent=4", "why");
+    bare.attention.reset();
+    store.add_explanation(bare);
+  }
+  {
+    // Other ids: the question that both know is the first here and the second there.
+    Store store = Store::open_for_writing(folder / "from.db");
+    store.add_explanation(explanation_of("window:recent=2", "why"));
+    store.add_explanation(explanation_of("window:recent=2", "when"));
+    store.add_explanation(explanation_of("window:recent=4", "why"));
+  }
+  merge(into, folder / "from.db");
+  EXPECT_EQ(merge(into, folder / "from.db").added, 0);
+  EXPECT_EQ(ask(into, "SELECT count(*) FROM explanation_attention"), 3);
+  Store store = Store::open_read_only(into);
+  const std::vector<ExplanationRow> rows = store.explanations();
+  ASSERT_EQ(rows.size(), 5U);
+  for (const ExplanationRow& row : rows) {
+    SCOPED_TRACE(row.question + " of " + row.policy);
+    const std::optional<StoredExplanation> stored = store.explanation(row.run_id);
+    ASSERT_TRUE(stored && stored->explanation.attention);
+    EXPECT_EQ(stored->explanation.attention->question, attention_to(row.question)->question);
+    EXPECT_EQ(stored->explanation.attention->asked, attention_to(row.question)->asked);
+  }
 }
 
 TEST(StoreMergeTest, UnlearnsNothing) {

@@ -181,6 +181,35 @@ TEST(StoreMigrationTest, KeepsWhatLaterVersionsAdded) {
   EXPECT_EQ(ask(path, "SELECT sum(cpu = 'a cpu') FROM provenance"), 9);
 }
 
+TEST(StoreMigrationTest, ReadsAnExplanationWithoutItsAttention) {
+  for (const int version : {2, 5}) {
+    const TemporaryFolder folder;
+    const fs::path path = folder / "old.db";
+    write_version(path, version);
+    SQLite::Database(path.string(), SQLite::OPEN_READWRITE).exec(R"sql(
+INSERT INTO runs (id, config_hash, kind, model_id, policy_id, requested_policy, prefix_tokens, steps, seed, provenance_id,
+  comparison, command_line, started_utc, wall_seconds) VALUES
+  (20, 'e1', 'explain', 1, 2, 'window:sinks=4,recent=508+f16', 3, 0, 1, 1, 'fixed parameters', 'razorscope explain',
+   '2025-02-28T12:00:00Z', 2.5);
+INSERT INTO run_texts VALUES (20, 0, 1);
+INSERT INTO explanations VALUES (20, 'ab', '[0,1,2]', 'why', ' yes', ' no', 1, 2, 0.5, NULL, -7.5, NULL, 2, 1, 'swdskw',
+  '[[0,0,1,2]]', 900.5, 950, 1000);
+)sql");
+    Store store = Store::open_for_writing(path);
+    ASSERT_EQ(store.explanations().size(), 1U);
+    const std::optional<StoredExplanation> stored = store.explanation(20);
+    ASSERT_TRUE(stored);
+    EXPECT_EQ(stored->text, "ab");
+    EXPECT_EQ(stored->row.text, "harbour.txt");
+    EXPECT_EQ(stored->explanation.pieces, (std::vector<std::string>{"", "a", "b"}));
+    EXPECT_EQ(stored->explanation.full.log_odds, -7.5);
+    EXPECT_EQ(stored->explanation.policies.front().fate(1, 0, 1, 3), TokenFate::kept);
+    ASSERT_EQ(stored->explanation.policies.front().later.size(), 1U);
+    EXPECT_EQ(stored->explanation.policies.front().later.front().step, 2);
+    EXPECT_FALSE(stored->explanation.attention);
+  }
+}
+
 TEST(StoreMigrationTest, LeavesTablesThatReferToEachOther) {
   const TemporaryFolder folder;
   const fs::path path = folder / "old.db";

@@ -9,6 +9,7 @@
 #include "experiments/store/schema.hpp"
 #include "experiments/store/store.hpp"
 #include "tests/support/stored_deployments.hpp"
+#include "tests/support/stored_explanations.hpp"
 #include "tests/support/stored_runs.hpp"
 #include "tests/support/temporary_folder.hpp"
 
@@ -35,7 +36,7 @@ const std::set<std::string> unitless = {
     // keys
     "id", "run_id", "eval_run_id", "replay_run_id", "model_id", "text_id", "trace_id", "policy_id",
     "device_id", "provenance_id", "probe_id", "search_id", "device_replay_id", "sweep_id", "cell_id",
-    "runner_id", "pid",
+    "runner_id", "pid", "attention_id",
     // indices and ranks
     "layer", "query_head", "kv_head", "ordinal", "echo_rank", "induction_rank", "verdict_begin_token",
     "verdict_end_token",
@@ -54,7 +55,7 @@ const std::set<std::string> unitless = {
     "lost_mass", "lost_mass_max", "lost_mass_mean", "largest_dropped_weight", "regret_mean", "top1_agreement",
     "accuracy", "full_accuracy", "low", "high", "needle_accuracy", "multi_query_accuracy", "depth", "echo",
     "induction", "wanted_share", "tolerance", "utilisation", "goodput_share", "kv_use", "peak_kv_use",
-    "mean_kv_use", "memory_utilisation", "compute_utilisation",
+    "mean_kv_use", "memory_utilisation", "compute_utilisation", "accumulated_f32", "asked_f16",
     // seeds
     "seed",
     // texts that views compute, whose type SQLite does not know
@@ -98,6 +99,7 @@ TEST_F(StoreSchemaTest, RefersOnlyToWhatIsThere) {
   const int64_t run = store_.add_replay(record_of("full"));
   store_.add_eval(eval_of("full"));
   store_.add_task(task_of("full"));
+  store_.add_explanation(explanation_of("full"));
   store_.add_probe(probe_of());
   const int64_t served = store_.add_serving(serving_of("full", 2.0));
   EXPECT_EQ(run, 1);
@@ -142,7 +144,7 @@ TEST_F(StoreSchemaTest, HasViewsThatNeedNoRow) {
   for (const char* name :
        {"tradeoff", "pareto", "head_errors", "retrieval_heads", "capacity", "goodput", "provenance",
         "provenance_of_runs", "provenance_of_deployment_runs", "head_ranking", "closed_loop", "tasks",
-        "ladder", "max_rates", "replays_on_devices", "texts_of_runs"}) {
+        "ladder", "explained_answers", "max_rates", "replays_on_devices", "texts_of_runs"}) {
     EXPECT_TRUE(std::find(views.begin(), views.end(), name) != views.end()) << name;
   }
   for (const std::string& view : views)

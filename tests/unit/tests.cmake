@@ -27,6 +27,7 @@ razorscope_tests(unit
   slurm_test.cpp
   store_deployments_test.cpp
   store_eval_test.cpp
+  store_explanations_test.cpp
   store_merge_test.cpp
   store_migration_test.cpp
   sql_reader_test.cpp
