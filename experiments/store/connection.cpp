@@ -173,7 +173,8 @@ void Connection::check_identity() {
         schema_version()));
   }
   if (version < schema_version() && access_ == Access::read_only) {
-    refuse(
+    throw OlderSchemaError(
+        path_.string(),
         fmt::format("has schema version {}, and this razorscope reads version {}: store a result in it to "
                     "bring it up to date",
                     version, schema_version()));

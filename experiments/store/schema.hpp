@@ -4,7 +4,15 @@
 #include <string>
 #include <vector>
 
+#include "models/base/error.hpp"
+
 namespace razorscope {
+
+/// A database that an older program made, which opening it for writing would bring up to date.
+class OlderSchemaError : public InputError {
+ public:
+  using InputError::InputError;
+};
 
 /// Marks a SQLite file as one of ours (PRAGMA application_id): "RZSC".
 inline constexpr int32_t store_application_id = 0x525A5343;

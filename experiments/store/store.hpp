@@ -66,8 +66,8 @@ class Store {
   /// than a results database, or of a newer schema.
   static Store open_for_writing(const std::filesystem::path& path,
                                 std::chrono::milliseconds patience = default_patience);
-  /// InputError as above, and where the file is missing, empty or of an older schema; one without runs is
-  /// fine.
+  /// InputError as above, and where the file is missing or empty, OlderSchemaError (schema.hpp) where it is of an
+  /// older schema; one without runs is fine.
   static Store open_read_only(const std::filesystem::path& path,
                               std::chrono::milliseconds patience = default_patience);
   Store(Store&&) noexcept;

@@ -1,7 +1,10 @@
 #include "gui/data/explorer.hpp"
 
+#include <QElapsedTimer>
 #include <algorithm>
 #include <utility>
+
+#include "experiments/store/schema.hpp"
 
 namespace razorscope::gui {
 namespace {
@@ -10,16 +13,20 @@ constexpr size_t longest_history = 100;
 
 }  // namespace
 
-Explorer::Explorer(QObject* parent) : QObject(parent) {}
+Explorer::Explorer(QObject* parent) : QObject(parent) {
+  connect(&watch_, &DatabaseWatch::changed, this, &Explorer::refresh);
+}
 
 void Explorer::open(const QString& path) {
   path_ = path;
+  watch_.watch(path);
   load(false);
 }
 
 void Explorer::close() {
   ++reading_;
   path_.clear();
+  watch_.watch({});
   setState(State::empty);
   take(nullptr);
 }
@@ -28,18 +35,37 @@ void Explorer::refresh() {
   if (!path_.isEmpty()) load(true);
 }
 
+void Explorer::bringUpToDate() {
+  if (!outdated_) return;
+  setState(State::loading);
+  const std::filesystem::path path(path_.toStdString());
+  worker_.run(
+      this, [path] { return Store::open_for_writing(path).path(); },
+      [this](const std::filesystem::path&) { open(path_); },
+      [this](const QString& problem) { setState(State::failed, problem); });
+}
+
 void Explorer::load(bool again) {
   const int reading = ++reading_;
   if (!again) setState(State::loading);
-  worker_.read(
-      std::filesystem::path(path_.toStdString()), this,
-      [](Store& store) -> std::shared_ptr<const Snapshot> {
-        return std::make_shared<const Snapshot>(read_snapshot(store));
+  const std::filesystem::path path(path_.toStdString());
+  worker_.run(
+      this,
+      [path] {
+        QElapsedTimer clock;
+        clock.start();
+        Loaded loaded;
+        try {
+          Store store = Store::open_read_only(path);
+          loaded.snapshot = std::make_shared<const Snapshot>(read_snapshot(store));
+        } catch (const OlderSchemaError& problem) {
+          loaded.outdated = QString::fromUtf8(problem.what());
+        }
+        loaded.milliseconds = static_cast<int>(clock.elapsed());
+        return loaded;
       },
-      [this, reading](const std::shared_ptr<const Snapshot>& snapshot) {
-        if (reading != reading_) return;
-        setState(State::ready);
-        take(snapshot);
+      [this, reading](const Loaded& loaded) {
+        if (reading == reading_) finish(loaded);
       },
       [this, reading, again](const QString& problem) {
         if (reading != reading_) return;
@@ -48,8 +74,20 @@ void Explorer::load(bool again) {
       });
 }
 
+void Explorer::finish(const Loaded& loaded) {
+  watch_.setReadingTime(loaded.milliseconds);
+  if (loaded.snapshot) {
+    setState(State::ready);
+  } else {
+    outdated_ = true;
+    setState(State::failed, loaded.outdated);
+  }
+  take(loaded.snapshot);
+}
+
 void Explorer::setState(State state, const QString& problem) {
   state_ = state;
+  if (state != State::failed) outdated_ = false;
   problem_ = problem;
   Q_EMIT stateChanged();
 }

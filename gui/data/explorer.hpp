@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "gui/data/database_watch.hpp"
 #include "gui/data/run_filter.hpp"
 #include "gui/data/snapshot.hpp"
 #include "gui/data/worker.hpp"
@@ -30,13 +31,19 @@ class Explorer : public QObject {
   State state() const { return state_; }
   /// Why the database could not be read, or read again.
   QString problem() const { return problem_; }
+  /// Whether that is because an older program made it, which bringUpToDate() mends.
+  bool isOutdated() const { return outdated_; }
   QString path() const { return path_; }
 
   /// Looks at another database. Filter and selection stay where they fit.
   void open(const QString& path);
   void close();
-  /// Reads the database again; what is shown stays until it is there.
+  /// Reads the database again; what is shown stays until it is there. Happens by itself when another program
+  /// has written into it.
   void refresh();
+  /// Brings a database of an older program up to date, and opens it. Loses nothing; older programs cannot
+  /// read it any more.
+  void bringUpToDate();
 
   /// Nothing before a database was read.
   const std::shared_ptr<const Snapshot>& snapshot() const { return snapshot_; }
@@ -69,7 +76,15 @@ class Explorer : public QObject {
   void selectionChanged();
 
  private:
+  /// What came of reading: nothing, where the database is of an older program.
+  struct Loaded {
+    std::shared_ptr<const Snapshot> snapshot;
+    QString outdated;
+    int milliseconds = 0;
+  };
+
   void load(bool again);
+  void finish(const Loaded& loaded);
   void setState(State state, const QString& problem = {});
   void take(const std::shared_ptr<const Snapshot>& snapshot);
   void applyFilter();
@@ -77,7 +92,9 @@ class Explorer : public QObject {
 
   State state_ = State::empty;
   QString problem_;
+  bool outdated_ = false;
   QString path_;
+  DatabaseWatch watch_;
   int reading_ = 0;  // counts what was asked for, so that an older answer is not taken for a newer one's
   std::shared_ptr<const Snapshot> snapshot_;
   RunFilter filter_;

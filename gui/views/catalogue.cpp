@@ -7,6 +7,9 @@ const std::vector<ViewEntry>& view_catalogue() {
       {"tradeoff", "Trade-off", "What does each policy cost in error, and what does it save in bytes?",
        make_tradeoff_view},
       {"runs", "Runs", "Every run with all its figures", make_runs_view},
+      {"compare", "Compare", "What differs between two runs, or two databases?", make_compare_view},
+      {"sql", "SQL", "Any question, in SQL", make_sql_view},
+      {"sweep", "Sweep", "Run an experiment and watch its results arrive", make_sweep_view},
   };
   return views;
 }

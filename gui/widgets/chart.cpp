@@ -61,6 +61,7 @@ Chart::Chart(const QString& name, QWidget* parent)
   side->setRowStretchFactor(0, 0.001);
   plot_->plotLayout()->setColumnStretchFactor(1, 0.001);
   plot_->legend->setVisible(true);
+  plot_->legend->setMargins(QMargins(4, 4, 14, 4));
   plot_->axisRect()->setupFullAxesBox();
   make_logarithmic(*plot_->xAxis, false);
   make_logarithmic(*plot_->yAxis, false);
@@ -80,6 +81,7 @@ Chart::Chart(const QString& name, QWidget* parent)
 
   connect(plot_, &QCustomPlot::legendClick, this,
           [this](QCPLegend*, QCPAbstractLegendItem* item, QMouseEvent*) { toggleSeries(item); });
+  connect(plot_, &QCustomPlot::afterLayout, this, &Chart::elideCaption);
   connect(plot_, &QCustomPlot::mouseDoubleClick, this, [this] { resetZoom(); });
   connect(plot_, &QCustomPlot::mousePress, this, [this](QMouseEvent* event) { pressed_ = event->pos(); });
   connect(plot_, &QCustomPlot::mouseRelease, this, [this](QMouseEvent* event) {
@@ -131,7 +133,16 @@ void Chart::setCaption(const QString& text) {
     plot_->plotLayout()->addElement(0, 0, caption_);
     applyPalette();
   }
+  caption_text_ = text;
   caption_->setText(text);
+}
+
+/// As much of the caption as there is room for.
+void Chart::elideCaption() {
+  if (caption_ == nullptr) return;
+  const int room = plot_->axisRect()->outerRect().width();
+  const QString text = QFontMetrics(caption_->font()).elidedText(caption_text_, Qt::ElideMiddle, room);
+  if (text != caption_->text()) caption_->setText(text);
 }
 
 void Chart::setMessage(const QString& why) {

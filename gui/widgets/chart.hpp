@@ -81,6 +81,7 @@ class Chart : public QWidget, public Picture {
  private:
   void makeActions();
   void applyPalette();
+  void elideCaption();
   void toggleSeries(QCPAbstractLegendItem* item);
   void zoomBy(double factor);
   void pan(double x, double y);
@@ -89,6 +90,7 @@ class Chart : public QWidget, public Picture {
   QString name_;
   QCustomPlot* plot_;
   QCPTextElement* caption_ = nullptr;
+  QString caption_text_;
   QLabel* message_;
   QStackedLayout* pages_;
   QToolBar* tools_;

@@ -28,7 +28,7 @@ QCPScatterStyle scatter_style(const Series& series, const QColor& colour) {
         return QCPScatterStyle::ssCircle;
     }
   }();
-  return QCPScatterStyle(shape, QPen(colour), QBrush(colour), 7.0);
+  return QCPScatterStyle(shape, QPen(colour), QBrush(colour), 8.0);
 }
 
 }  // namespace
@@ -53,7 +53,8 @@ ScatterChart::ScatterChart(const QString& name, QWidget* parent) : Chart(name, p
   }
   connect(this, &Chart::clicked, this, [this](const QPointF& position, Qt::KeyboardModifiers modifiers) {
     const SeriesPoint* point = nearest(position);
-    if (point != nullptr && point->run) Q_EMIT runClicked(*point->run, modifiers.testFlag(Qt::ControlModifier));
+    if (point != nullptr && point->run)
+      Q_EMIT runClicked(*point->run, modifiers.testFlag(Qt::ControlModifier));
   });
 }
 
@@ -100,7 +101,7 @@ void ScatterChart::drawSeries(const Series& series, bool thin) {
   bool has_intervals = false;
   for (const SeriesPoint& point : series.points) {
     if (!hasPlace(point)) {
-      without_place_ += shown ? 1 : 0;
+      without_place_ += shown && point.run ? 1 : 0;
       continue;
     }
     if (thin && series.shape == Series::Shape::points && shown) {

@@ -23,17 +23,17 @@ DetailsPanel::DetailsPanel(Explorer& explorer, QWidget* parent) : QTextBrowser(p
 }
 
 void DetailsPanel::showRun() {
-  const auto data = explorer_.snapshot();
+  const auto stored = explorer_.snapshot();
   shown_ = explorer_.currentRun();
-  const Run* run = data && shown_ ? data->find(*shown_) : nullptr;
+  const Run* run = stored && shown_ ? stored->find(*shown_) : nullptr;
   if (run == nullptr) {
     setPlainText(tr("Select a run in any view to see all about it here."));
     return;
   }
-  const DetailLines figures = run_details(*data, *run);
+  const DetailLines figures = run_details(*stored, *run);
   write(figures, {});
   explorer_.worker().read(
-      data->path, this,
+      stored->path, this,
       [ref = *shown_](Store& store) {
         return provenance_details(store.provenance_of_run(ref.on_device, ref.id));
       },

@@ -19,6 +19,7 @@
 #include <QTimer>
 #include <QVBoxLayout>
 
+#include "gui/views/sweep_view.hpp"
 #include "gui/widgets/theme.hpp"
 #include "gui/window/details_panel.hpp"
 #include "gui/window/facet_panel.hpp"
@@ -60,10 +61,10 @@ MainWindow::MainWindow(QWidget* parent)
   makeMenus();
 
   connect(welcome_, &WelcomePage::openAsked, this, &MainWindow::openInteractively);
+  connect(welcome_, &WelcomePage::updateAsked, &explorer_, &Explorer::bringUpToDate);
   connect(welcome_, &WelcomePage::sampleAsked, this, &MainWindow::runSample);
   connect(welcome_, &WelcomePage::fileAsked, this, &MainWindow::openFile);
   connect(&explorer_, &Explorer::stateChanged, this, &MainWindow::showState);
-  connect(&watch_, &DatabaseWatch::changed, &explorer_, &Explorer::refresh);
   showState();
 }
 
@@ -177,7 +178,6 @@ void MainWindow::fillSavedMenu(QMenu& menu) {
 void MainWindow::openFile(const QString& path) {
   explorer_.open(path);
   session_.noteFile(path);
-  watch_.watch(path);
 }
 
 void MainWindow::openInteractively() {
@@ -230,7 +230,12 @@ void MainWindow::exportCurrent() {
   }
 }
 
-void MainWindow::runSample() {}
+void MainWindow::runSample() {
+  auto* sweep = qobject_cast<SweepView*>(view(QStringLiteral("sweep")));
+  tabs_->setCurrentWidget(sweep);
+  pages_->setCurrentIndex(1);
+  sweep->runSample();
+}
 
 void MainWindow::saveViewAs() {
   const QString name = QInputDialog::getText(this, tr("Save this view"), tr("Name"));
@@ -255,7 +260,7 @@ void MainWindow::showState() {
   const bool shows_data = has_data || state == Explorer::State::ready || state == Explorer::State::loading;
   pages_->setCurrentIndex(shows_data ? 1 : 0);
   for (QDockWidget* dock : findChildren<QDockWidget*>()) dock->setEnabled(shows_data);
-  welcome_->setProblem(problem);
+  welcome_->setProblem(problem, explorer_.isOutdated());
   welcome_->setRecent(session_.recentFiles());
   notice_->setText(tr("%1 — what is shown was read before (F5 tries again)").arg(problem));
   notice_->setVisible(failed && has_data);
@@ -267,7 +272,6 @@ void MainWindow::showState() {
   } else {
     statusBar()->clearMessage();
   }
-  if (state == Explorer::State::empty) watch_.watch({});
 }
 
 void MainWindow::setTheme(Session::Theme theme) {

@@ -3,7 +3,6 @@
 #include <QMainWindow>
 #include <vector>
 
-#include "gui/data/database_watch.hpp"
 #include "gui/data/explorer.hpp"
 #include "gui/views/view.hpp"
 #include "gui/window/session.hpp"
@@ -67,7 +66,6 @@ class MainWindow : public QMainWindow {
 
   Session session_;
   Explorer explorer_;
-  DatabaseWatch watch_;
   std::vector<View*> views_;  // as in the catalogue; children of the tabs
   QStackedWidget* pages_;
   WelcomePage* welcome_;

@@ -8,7 +8,10 @@
 namespace razorscope::gui {
 
 WelcomePage::WelcomePage(QWidget* parent)
-    : QWidget(parent), problem_(new QLabel(this)), recent_(new QVBoxLayout) {
+    : QWidget(parent),
+      problem_(new QLabel(this)),
+      update_(new QPushButton(tr("Bring it up to date"), this)),
+      recent_(new QVBoxLayout) {
   setObjectName(QStringLiteral("welcome"));
   auto* title = new QLabel(tr("What does each KV-cache policy cost, save and buy?"));
   QFont large = title->font();
@@ -21,6 +24,10 @@ WelcomePage::WelcomePage(QWidget* parent)
   problem_->setWordWrap(true);
   problem_->setTextInteractionFlags(Qt::TextSelectableByMouse);
   problem_->hide();
+  update_->setObjectName(QStringLiteral("update"));
+  update_->setToolTip(tr("Nothing is lost; older programs cannot read it any more"));
+  update_->hide();
+  connect(update_, &QPushButton::clicked, this, &WelcomePage::updateAsked);
   auto* open = new QCommandLinkButton(tr("Open…"), tr("A database that the command line or a sweep made"));
   open->setObjectName(QStringLiteral("open"));
   auto* sample = new QCommandLinkButton(
@@ -35,6 +42,7 @@ WelcomePage::WelcomePage(QWidget* parent)
   column->addWidget(hint);
   column->addSpacing(8);
   column->addWidget(problem_);
+  column->addWidget(update_, 0, Qt::AlignLeft);
   column->addWidget(open);
   column->addWidget(sample);
   column->addSpacing(8);
@@ -61,8 +69,9 @@ void WelcomePage::setRecent(const QStringList& files) {
   }
 }
 
-void WelcomePage::setProblem(const QString& problem) {
+void WelcomePage::setProblem(const QString& problem, bool mendable) {
   problem_->setText(problem);
+  update_->setVisible(mendable);
   problem_->setVisible(!problem.isEmpty());
 }
 

@@ -4,6 +4,7 @@
 #include <QWidget>
 
 class QLabel;
+class QPushButton;
 class QVBoxLayout;
 
 namespace razorscope::gui {
@@ -17,15 +18,18 @@ class WelcomePage : public QWidget {
 
   void setRecent(const QStringList& files);
   /// Why the last one could not be opened, and what to do; "": nothing to tell.
-  void setProblem(const QString& problem);
+  /// mendable: whether bringing it up to date would help.
+  void setProblem(const QString& problem, bool mendable = false);
 
  Q_SIGNALS:
   void openAsked();
   void sampleAsked();
+  void updateAsked();
   void fileAsked(const QString& path);
 
  private:
   QLabel* problem_;
+  QPushButton* update_;
   QVBoxLayout* recent_;
 };
 

@@ -55,6 +55,15 @@ const std::string& policy_of(const DeploymentRow& row) { return row.policy; }
 const std::string& policy_of(const MaxRateRow& row) { return row.run.policy; }
 
 template <typename Row>
+std::vector<FigureDifference> figures_of(const Side& of_a, const Row& a, const Side& of_b, const Row& b) {
+  if constexpr (std::is_same_v<Row, TradeoffRow>) {
+    return compare_runs(of_a.store(), a, of_b.store(), b);
+  } else {
+    return differences(a, b);
+  }
+}
+
+template <typename Row>
 std::string subject_of(const Row& row) {
   if constexpr (std::is_base_of_v<RunRow, Row>) {
     return subject_text(row) + ", " + comparison_text(row);
@@ -65,24 +74,6 @@ std::string subject_of(const Row& row) {
   } else {
     return subject_text(row) + (row.rate ? ", " + figure_text(*row.rate) + " requests/s" : "");
   }
-}
-
-template <typename Row>
-std::vector<FigureDifference> figures_of(const Row& a, const Row& b, const Side& of_a, const Side& of_b) {
-  std::vector<FigureDifference> figures = differences(a, b);
-  if constexpr (std::is_same_v<Row, TradeoffRow>) {
-    if (!std::all_of(figures.begin(), figures.end(), is_equal)) {
-      add_head_intervals(figures, of_a.store().head_errors(a.run_id), of_b.store().head_errors(b.run_id));
-      return figures;
-    }
-    // Means that agree to the last bit are of heads that do: they need not be read.
-    for (FigureDifference& figure : figures) {
-      if (figure.kind != IntervalKind::none) continue;
-      figure.kind = IntervalKind::heads;
-      figure.interval = Interval{0.0, 0.0};
-    }
-  }
-  return figures;
 }
 
 /// Rows by a key that only one of them has.
@@ -117,7 +108,7 @@ class Pairing {
         const auto& [partner, by_name] = found->second;
         run.b_run = id_of(*partner);
         run.by_name = by_name;
-        run.figures = figures_of(row, *partner, a_, b_);
+        run.figures = figures_of(a_, row, b_, *partner);
       }
       out.push_back(std::move(run));
     }
@@ -178,6 +169,22 @@ void count(std::vector<ProgramUse>& programs, const std::vector<RunOrigin>& orig
 }
 
 }  // namespace
+
+std::vector<FigureDifference> compare_runs(Store& of_a, const TradeoffRow& a, Store& of_b,
+                                           const TradeoffRow& b) {
+  std::vector<FigureDifference> figures = differences(a, b);
+  if (!std::all_of(figures.begin(), figures.end(), is_equal)) {
+    add_head_intervals(figures, of_a.head_errors(a.run_id), of_b.head_errors(b.run_id));
+    return figures;
+  }
+  // Means that agree to the last bit are of heads that do: they need not be read.
+  for (FigureDifference& figure : figures) {
+    if (figure.kind != IntervalKind::none) continue;
+    figure.kind = IntervalKind::heads;
+    figure.interval = Interval{0.0, 0.0};
+  }
+  return figures;
+}
 
 bool ComparedRun::changed() const {
   return std::any_of(figures.begin(), figures.end(),

@@ -54,6 +54,11 @@ struct Comparison {
 /// tasks from both intervals, of simulations and plans exactly.
 Comparison compare_stores(Store& a, const ReportData& runs_of_a, Store& b, const ReportData& runs_of_b);
 
+/// The figures of two replays, B - A, with intervals over their query heads; the stores may be the same one.
+/// Of other kinds of runs, see differences() in run_figures.hpp.
+std::vector<FigureDifference> compare_runs(Store& of_a, const TradeoffRow& a, Store& of_b,
+                                           const TradeoffRow& b);
+
 /// As table, Markdown, CSV (a line for each figure of each pair), JSON or HTML. The first two and HTML show
 /// the largest part where there is much, changes first, and say how much is left out.
 std::string format_comparison(const Comparison& comparison, ReportFormat format);

@@ -1,0 +1,69 @@
+#include "gui/data/sweep_process.hpp"
+
+#include <csignal>
+
+#include "gui/data/installation.hpp"
+
+namespace razorscope::gui {
+namespace {
+
+constexpr int patience = 10'000;  // milliseconds that a cancelled sweep gets to stop its children
+
+}  // namespace
+
+SweepProcess::SweepProcess(QObject* parent) : QObject(parent) {
+  process_.setProcessChannelMode(QProcess::MergedChannels);
+  connect(&process_, &QProcess::started, this, &SweepProcess::started);
+  connect(&process_, &QProcess::readyRead, this, &SweepProcess::readLog);
+  connect(&process_, &QProcess::errorOccurred, this, [this](QProcess::ProcessError error) {
+    if (error == QProcess::FailedToStart) Q_EMIT ended(process_.errorString());
+  });
+  connect(&process_, &QProcess::finished, this, [this](int code, QProcess::ExitStatus status) {
+    readLog();
+    if (cancelled_) {
+      Q_EMIT ended({});
+    } else if (status == QProcess::CrashExit) {
+      Q_EMIT ended(tr("the program was killed; Resume goes on where it was"));
+    } else {
+      Q_EMIT ended(code == 0 ? QString() : log_.section(u'\n', -1, -1, QString::SectionSkipEmpty));
+    }
+  });
+}
+
+SweepProcess::~SweepProcess() {
+  disconnect(&process_, nullptr, this, nullptr);
+  if (!isRunning()) return;
+  cancel();
+  if (!process_.waitForFinished(patience)) process_.kill();
+  process_.waitForFinished(patience);
+}
+
+void SweepProcess::start(const std::filesystem::path& file, const std::filesystem::path& db, bool again) {
+  if (isRunning()) return;
+  log_.clear();
+  cancelled_ = false;
+  const std::filesystem::path program = command_line_program();
+  if (program.empty()) {
+    Q_EMIT ended(tr("The program razorscope is neither beside this one nor in the PATH."));
+    return;
+  }
+  clock_.start();
+  process_.start(
+      QString::fromStdString(program.string()),
+      {QStringLiteral("sweep"), again ? QStringLiteral("resume") : QStringLiteral("run"),
+       QString::fromStdString(file.string()), QStringLiteral("--db"), QString::fromStdString(db.string())});
+}
+
+void SweepProcess::cancel() {
+  if (!isRunning()) return;
+  cancelled_ = true;
+  // As Ctrl+C: it ends its children, and what they finished is stored.
+  ::kill(static_cast<pid_t>(process_.processId()), SIGINT);
+}
+
+void SweepProcess::readLog() {
+  log_ += QString::fromUtf8(process_.readAll());
+  Q_EMIT logChanged();
+}
+
+}  // namespace razorscope::gui
