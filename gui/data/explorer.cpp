@@ -147,6 +147,11 @@ void Explorer::select(std::vector<RunRef> runs) {
   Q_EMIT selectionChanged();
 }
 
+void Explorer::setTrial(std::optional<TradeoffRow> trial) {
+  trial_ = std::move(trial);
+  Q_EMIT trialChanged();
+}
+
 void Explorer::toggle(const RunRef& run) {
   std::vector<RunRef> runs = selection_;
   const auto found = std::find(runs.begin(), runs.end(), run);

@@ -66,6 +66,10 @@ class Explorer : public QObject {
   void selectOnly(const RunRef& run) { select({run}); }
   void toggle(const RunRef& run);
 
+  /// A replay that was tried and is not stored; it stands beside the runs where it can be compared with them.
+  const std::optional<TradeoffRow>& trial() const { return trial_; }
+  void setTrial(std::optional<TradeoffRow> trial);
+
   /// The thread that reads.
   Worker& worker() { return worker_; }
 
@@ -74,6 +78,7 @@ class Explorer : public QObject {
   void snapshotChanged();
   void filterChanged();  // the filter, or the runs that it leaves
   void selectionChanged();
+  void trialChanged();
 
  private:
   /// What came of reading: nothing, where the database is of an older program.
@@ -102,6 +107,7 @@ class Explorer : public QObject {
   std::vector<RunFilter> undo_;
   std::vector<RunFilter> redo_;
   std::vector<RunRef> selection_;
+  std::optional<TradeoffRow> trial_;
   Worker worker_;  // last: nothing is called back once the rest is gone
 };
 

@@ -56,6 +56,11 @@ std::string codec_of(const std::string& policy) {
   return {};
 }
 
+template <typename Row>
+std::string subject_name(RunKind kind, const Row& row) {
+  return to_string(kind) + ('\n' + subject_key(row));
+}
+
 class SnapshotBuilder {
  public:
   explicit SnapshotBuilder(Snapshot& snapshot) : snapshot_(snapshot) {}
@@ -106,8 +111,8 @@ class SnapshotBuilder {
 
   template <typename Row>
   int subject_number(RunKind kind, const Row& row) {
-    const auto [found, is_new] = subjects_.try_emplace(to_string(kind) + ('\n' + subject_key(row)),
-                                                       static_cast<int>(subjects_.size()));
+    const auto number = static_cast<int>(snapshot_.subjects.size());
+    const auto [found, is_new] = snapshot_.subject_numbers.try_emplace(subject_name(kind, row), number);
     if (is_new) snapshot_.subjects.push_back(QString::fromStdString(subject_heading(row)));
     return found->second;
   }
@@ -140,7 +145,6 @@ class SnapshotBuilder {
   Snapshot& snapshot_;
   std::array<NameTable, facet_count> tables_;
   std::map<RunRef, std::string> sweeps_;
-  std::unordered_map<std::string, int> subjects_;
 };
 
 }  // namespace
@@ -153,6 +157,11 @@ QString Snapshot::name(const Run& run, Facet facet) const {
 const Run* Snapshot::find(const RunRef& ref) const {
   const auto place = places.find(ref);
   return place == places.end() ? nullptr : &runs[place->second];
+}
+
+int Snapshot::subject_of(const TradeoffRow& row) const {
+  const auto found = subject_numbers.find(subject_name(RunKind::replay, row));
+  return found == subject_numbers.end() ? -1 : found->second;
 }
 
 const std::string& Snapshot::policy(const Run& run) const {
@@ -168,6 +177,15 @@ const std::string& Snapshot::policy(const Run& run) const {
     default:
       return serving(run).policy;
   }
+}
+
+Snapshot snapshot_of(const TradeoffRow& replay) {
+  Snapshot snapshot;
+  snapshot.data.replay = {replay};
+  SnapshotBuilder builder(snapshot);
+  builder.add(RunKind::replay, snapshot.data.replay);
+  builder.end();
+  return snapshot;
 }
 
 Snapshot read_snapshot(Store& store) {

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "experiments/store/report.hpp"
@@ -26,6 +27,7 @@ struct Snapshot {
   std::map<RunRef, size_t> places;                      // of the runs
   std::array<std::vector<QString>, facet_count> names;  // of each facet, in the order in which they are shown
   std::vector<QString> subjects;                        // what runs of a subject were measured on, in words
+  std::unordered_map<std::string, int> subject_numbers;  // by kind and subject_key
   std::vector<QString> haystacks;  // what a search looks through, one a run, in lower case
 
   const TradeoffRow& replay(const Run& run) const { return data.replay[run.row]; }
@@ -39,9 +41,14 @@ struct Snapshot {
   QString name(const Run& run, Facet facet) const;
   /// Nothing where the snapshot has no such run.
   const Run* find(const RunRef& ref) const;
+  /// The subject that a replay which is not stored would be of; -1: none.
+  int subject_of(const TradeoffRow& row) const;
   /// The policy's canonical name.
   const std::string& policy(const Run& run) const;
 };
+
+/// Of one replay that is not stored.
+Snapshot snapshot_of(const TradeoffRow& replay);
 
 /// Reads all of it; seconds where there are tens of thousands of runs, so never on the thread that draws.
 Snapshot read_snapshot(Store& store);

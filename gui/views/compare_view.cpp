@@ -186,8 +186,8 @@ class CompareView final : public View {
   }
 
   void draw(const std::vector<ComparedFigure>& figures) {
-    Series changed{tr("changed"), paints::warning, Marker::diamond};
-    Series same{tr("within its interval, or the same"), paints::frame, Marker::circle};
+    Series changed{.name = tr("changed"), .paint = paints::warning, .marker = Marker::diamond};
+    Series same{.name = tr("within its interval, or the same"), .paint = paints::frame};
     const QSharedPointer<QCPAxisTickerText> names(new QCPAxisTickerText);
     size_t left_out = 0;
     drawn_ = 0;
@@ -215,7 +215,11 @@ class CompareView final : public View {
     chart_->plot().xAxis->setSubTicks(false);
     std::vector<Series> all;
     if (drawn_ > 0) {
-      Series zero{QString(), paints::frame, Marker::circle, Series::Shape::line, Qt::DashLine, false};
+      Series zero{.name = {},
+                  .paint = paints::frame,
+                  .shape = Series::Shape::line,
+                  .dash = Qt::DashLine,
+                  .has_markers = false};
       zero.points = {{-0.5, 0.0, {}, {}, {}}, {static_cast<double>(drawn_) - 0.5, 0.0, {}, {}, {}}};
       all.push_back(std::move(zero));
     }

@@ -93,7 +93,7 @@ class TradeoffView final : public View {
  protected:
   void update(Changes changes) override {
     if (changes & newSnapshot) chooseWhatThereIs();
-    if (changes & (newSnapshot | newFilter)) fill(true, !shown_before_);
+    if (changes & (newSnapshot | newFilter | newTrial)) fill(true, !shown_before_);
     chart_->setSelected(explorer().selection());
   }
 
@@ -177,7 +177,26 @@ class TradeoffView final : public View {
       }
     }
     for (auto& [family, series] : families) all.push_back(std::move(series));
+    addTrial(stored, all);
     return all;
+  }
+
+  /// What is being tried, where it was measured on the same.
+  void addTrial(const Snapshot& stored, std::vector<Series>& all) {
+    if (!explorer().trial()) return;
+    const TradeoffRow& row = *explorer().trial();
+    const int subject = subject_->currentData().toInt();
+    if (subject >= 0 && stored.subject_of(row) != subject) return;
+    const Snapshot alone = snapshot_of(row);
+    const auto x = bytes_->column().number(alone, alone.runs.front());
+    const auto y = figure_->column().number(alone, alone.runs.front());
+    if (!x || !y) return;
+    Series& tried = all.emplace_back();
+    tried.name = tr("tried");
+    tried.paint = paints::ink;
+    tried.marker = Marker::diamond;
+    tried.size = 14.0;
+    tried.points.push_back({*x, *y, {}, {}, tr("tried, not stored: %1").arg(policy_text(row.policy))});
   }
 
   QString words(const Snapshot& stored, const Run& run, const TradeoffPoint& point) const {

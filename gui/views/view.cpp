@@ -11,6 +11,7 @@ View::View(Explorer& explorer, QWidget* parent)
   connect(&explorer, &Explorer::snapshotChanged, this, [this] { note(newSnapshot); });
   connect(&explorer, &Explorer::filterChanged, this, [this] { note(newFilter); });
   connect(&explorer, &Explorer::selectionChanged, this, [this] { note(newSelection); });
+  connect(&explorer, &Explorer::trialChanged, this, [this] { note(newTrial); });
 }
 
 void View::note(Change change) {

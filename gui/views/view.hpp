@@ -20,7 +20,7 @@ class View : public QWidget {
   Q_OBJECT
 
  public:
-  enum Change { newSnapshot = 1, newFilter = 2, newSelection = 4 };
+  enum Change { newSnapshot = 1, newFilter = 2, newSelection = 4, newTrial = 8 };
   Q_DECLARE_FLAGS(Changes, Change)
 
   explicit View(Explorer& explorer, QWidget* parent = nullptr);

@@ -28,7 +28,7 @@ QCPScatterStyle scatter_style(const Series& series, const QColor& colour) {
         return QCPScatterStyle::ssCircle;
     }
   }();
-  return QCPScatterStyle(shape, QPen(colour), QBrush(colour), 8.0);
+  return QCPScatterStyle(shape, QPen(colour), QBrush(colour), series.size);
 }
 
 }  // namespace

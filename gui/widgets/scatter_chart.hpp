@@ -30,6 +30,7 @@ struct Series {
   Shape shape = Shape::points;
   Qt::PenStyle dash = Qt::SolidLine;
   bool has_markers = true;
+  double size = 8.0;  // of markers, pixels
   std::vector<SeriesPoint> points = {};
 };
 

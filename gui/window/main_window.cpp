@@ -25,6 +25,7 @@
 #include "gui/window/facet_panel.hpp"
 #include "gui/window/filter_bar.hpp"
 #include "gui/window/key_list.hpp"
+#include "gui/window/trial_panel.hpp"
 #include "gui/window/welcome_page.hpp"
 #include "models/base/error.hpp"
 
@@ -97,6 +98,10 @@ void MainWindow::makeDocks() {
       dock(tr("Filter"), "facetDock", new FacetPanel(explorer_, this), Qt::LeftDockWidgetArea);
   QDockWidget* details =
       dock(tr("Run"), "detailsDock", new DetailsPanel(explorer_, this), Qt::RightDockWidgetArea);
+  QDockWidget* trial =
+      dock(tr("Try it"), "trialDock", new TrialPanel(explorer_, this), Qt::RightDockWidgetArea);
+  tabifyDockWidget(details, trial);
+  details->raise();
   resizeDocks({facets, details}, {230, 280}, Qt::Horizontal);
 }
 
@@ -259,7 +264,7 @@ void MainWindow::showState() {
   const QString problem = failed ? explorer_.problem() : QString();
   const bool shows_data = has_data || state == Explorer::State::ready || state == Explorer::State::loading;
   pages_->setCurrentIndex(shows_data ? 1 : 0);
-  for (QDockWidget* dock : findChildren<QDockWidget*>()) dock->setEnabled(shows_data);
+  showDocks(shows_data);
   welcome_->setProblem(problem, explorer_.isOutdated());
   welcome_->setRecent(session_.recentFiles());
   notice_->setText(tr("%1 — what is shown was read before (F5 tries again)").arg(problem));
@@ -272,6 +277,18 @@ void MainWindow::showState() {
   } else {
     statusBar()->clearMessage();
   }
+}
+
+/// The welcome page stands alone; the docks come back as they were.
+void MainWindow::showDocks(bool shown) {
+  if (shown == docks_shown_) return;
+  docks_shown_ = shown;
+  if (shown) {
+    restoreState(docks_);
+    return;
+  }
+  docks_ = saveState();
+  for (QDockWidget* dock : findChildren<QDockWidget*>()) dock->hide();
 }
 
 void MainWindow::setTheme(Session::Theme theme) {
@@ -291,7 +308,11 @@ void MainWindow::applyTheme(Session::Theme theme) {
 
 void MainWindow::restoreSession(bool with_file) {
   restoreGeometry(session_.windowGeometry());
-  restoreState(session_.windowState());
+  if (docks_shown_) {
+    restoreState(session_.windowState());
+  } else if (!session_.windowState().isEmpty()) {
+    docks_ = session_.windowState();
+  }
   applyTheme(session_.theme());
   for (View* view : views_) view->restoreState(session_.viewState(view->objectName()));
   explorer_.setFilter(session_.lastFilter());
@@ -301,7 +322,7 @@ void MainWindow::restoreSession(bool with_file) {
 }
 
 void MainWindow::saveSession() {
-  session_.setWindow(saveGeometry(), saveState());
+  session_.setWindow(saveGeometry(), docks_shown_ ? saveState() : docks_);
   for (const View* view : views_) session_.setViewState(view->objectName(), view->saveState());
   session_.setLast(explorer_.path(), currentView() == nullptr ? QString() : currentView()->objectName(),
                    explorer_.filter());

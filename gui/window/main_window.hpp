@@ -61,6 +61,7 @@ class MainWindow : public QMainWindow {
   void saveViewAs();
   void recall(const SavedView& saved);
   void showState();
+  void showDocks(bool shown);
   void showKeys();
   void showAbout();
 
@@ -71,7 +72,9 @@ class MainWindow : public QMainWindow {
   WelcomePage* welcome_;
   QTabWidget* tabs_;
   FilterBar* filter_bar_;
-  QLabel* notice_;  // a problem with the database that is open
+  QLabel* notice_;    // a problem with the database that is open
+  QByteArray docks_;  // their state while they are not shown
+  bool docks_shown_ = true;
 };
 
 }  // namespace razorscope::gui

@@ -1,0 +1,293 @@
+#include "gui/widgets/policy_form.hpp"
+
+#include <QComboBox>
+#include <QFormLayout>
+#include <QHBoxLayout>
+#include <QLabel>
+#include <QLineEdit>
+#include <QSignalBlocker>
+#include <QSlider>
+#include <QTimer>
+#include <cmath>
+
+#include "gui/data/format.hpp"
+#include "models/base/error.hpp"
+#include "policies/policy.hpp"
+
+namespace razorscope::gui {
+namespace {
+
+constexpr int slider_steps = 1000;
+
+/// Sliders are finer where values are small: position s of 1000 is low + (high - low)·(s/1000)².
+double value_at(int position, double low, double high) {
+  const double share = static_cast<double>(position) / slider_steps;
+  return low + (high - low) * share * share;
+}
+int position_of(double value, double low, double high) {
+  if (high <= low) return 0;
+  return static_cast<int>(
+      std::lround(slider_steps * std::sqrt(std::clamp((value - low) / (high - low), 0.0, 1.0))));
+}
+
+QString quoted(const QString& value) {
+  static const QString special = QStringLiteral(";+,:\"");
+  const bool plain = std::none_of(value.begin(), value.end(), [](QChar c) { return special.contains(c); });
+  if (plain) return value;
+  QString text = value;
+  text.replace(u'"', QStringLiteral("\"\""));
+  return u'"' + text + u'"';
+}
+
+}  // namespace
+
+PolicyForm::PolicyForm(QWidget* parent)
+    : QWidget(parent),
+      selection_(new QComboBox(this)),
+      variant_(new QComboBox(this)),
+      codec_(new QComboBox(this)),
+      rows_(new QFormLayout(this)),
+      problem_(new QLabel(this)) {
+  rows_->setContentsMargins(0, 0, 0, 0);
+  for (const SelectionEntry& entry : selection_registry()) {
+    selection_->addItem(QString::fromStdString(entry.name));
+    selection_->setItemData(selection_->count() - 1, QString::fromStdString(entry.help), Qt::ToolTipRole);
+  }
+  for (const CodecEntry& entry : codec_registry()) {
+    codec_->addItem(QString::fromStdString(entry.name));
+    codec_->setItemData(codec_->count() - 1, QString::fromStdString(entry.help), Qt::ToolTipRole);
+  }
+  selection_->setObjectName(QStringLiteral("policySelection"));
+  selection_->setAccessibleName(tr("Selection: which tokens are kept"));
+  variant_->setAccessibleName(tr("Variant of the selection"));
+  codec_->setAccessibleName(tr("Codec: how they are stored"));
+  codec_->setObjectName(QStringLiteral("policyCodec"));
+  codec_->setCurrentText(QStringLiteral("f16"));
+  problem_->setWordWrap(true);
+  rows_->addRow(tr("Selection"), selection_);
+  rows_->addRow(tr("Variant"), variant_);
+  rows_->addRow(tr("Codec"), codec_);
+  rows_->addRow(problem_);
+  connect(selection_, &QComboBox::activated, this, [this] {
+    given_.clear();
+    chooseSelection();
+    rebuild();
+    Q_EMIT changed();
+  });
+  connect(variant_, &QComboBox::activated, this, [this] {
+    rebuild();
+    Q_EMIT changed();
+  });
+  connect(codec_, &QComboBox::activated, this, [this] {
+    codec_text_ = codec_->currentText();
+    rebuild();
+    Q_EMIT changed();
+  });
+  codec_text_ = QStringLiteral("f16");
+  setPolicy(QStringLiteral("razor:recent=124"));
+}
+
+QString PolicyForm::policy() const {
+  QString text = selection_->currentText();
+  if (variant_->count() > 0) text += u'/' + variant_->currentText();
+  QStringList parts;
+  for (const auto& [name, value] : given_)
+    parts += QStringLiteral("%1=%2").arg(QString::fromStdString(name), quoted(value));
+  if (!parts.isEmpty()) text += u':' + parts.join(u',');
+  return text + u'+' + codec_text_;
+}
+
+void PolicyForm::setPolicy(const QString& text) {
+  try {
+    const Policy policy = Policy::parse(text.toStdString());
+    selection_->setCurrentText(QString::fromStdString(policy.selection()));
+    chooseSelection();
+    variant_->setCurrentText(QString::fromStdString(policy.variant()));
+    codec_text_ = QString::fromStdString(policy.codec_name());
+    codec_->setCurrentText(QString::fromStdString(policy.codecs().front().name));
+    given_.clear();
+    for (const Parameter* parameter :
+         applicable_parameters(policy.variant(), policy.entry().parameters, policy.values())) {
+      const std::string& name = parameter->name;
+      if (policy.values().has(name) && policy.values().text(name) != parameter->fallback)
+        given_[name] = QString::fromStdString(policy.values().text(name));
+    }
+  } catch (const InputError&) {
+    return;
+  }
+  rebuild();
+  Q_EMIT changed();
+}
+
+void PolicyForm::setLargestTokens(int tokens) {
+  if (tokens == largest_tokens_) return;
+  largest_tokens_ = tokens;
+  rebuild();
+}
+
+QString PolicyForm::problem() const { return problem_->text(); }
+
+void PolicyForm::chooseSelection() {
+  variant_->clear();
+  const SelectionEntry& entry = find_selection("form", selection_->currentText().toStdString());
+  for (const std::string& variant : entry.variants) variant_->addItem(QString::fromStdString(variant));
+  rows_->setRowVisible(variant_, variant_->count() > 1);
+}
+
+void PolicyForm::check() {
+  QString why;
+  try {
+    Policy::parse(policy().toStdString());
+  } catch (const InputError& problem) {
+    why = QString::fromUtf8(problem.what());
+  }
+  problem_->setText(why);
+  problem_->setVisible(!why.isEmpty());
+}
+
+/// Sets a parameter; "" takes it back to its default. Others may apply then, so that the form is made anew,
+/// once what the user does with this control is over.
+void PolicyForm::give(const std::string& name, const QString& text) {
+  const std::map<std::string, QString> before = given_;
+  if (text.isEmpty()) {
+    given_.erase(name);
+  } else {
+    given_[name] = text;
+  }
+  if (given_ == before) return;
+  check();
+  const bool others_apply = before.contains(name) != given_.contains(name);
+  if (others_apply) QTimer::singleShot(0, this, &PolicyForm::rebuild);
+  Q_EMIT changed();
+}
+
+void PolicyForm::rebuild() {
+  check();
+  // Rows of parameters that no longer apply may have been given under another variant.
+  const SelectionEntry& entry = find_selection("form", selection_->currentText().toStdString());
+  const std::string variant = variant_->currentText().toStdString();
+  ParameterValues values;
+  try {
+    values = Policy::parse(policy().toStdString()).values();
+  } catch (const InputError&) {
+    given_.clear();
+    check();
+    try {
+      values = Policy::parse(policy().toStdString()).values();
+    } catch (const InputError&) {  // a variant that needs a value: its row asks for it
+    }
+  }
+  if (parameters_ != nullptr) rows_->removeRow(parameters_);
+  parameters_ = new QWidget(this);
+  auto* layout = new QFormLayout(parameters_);
+  layout->setContentsMargins(0, 0, 0, 0);
+  for (const Parameter* parameter : applicable_parameters(variant, entry.parameters, values)) {
+    const QString value =
+        values.has(parameter->name) ? QString::fromStdString(values.text(parameter->name)) : QString();
+    QWidget* field = control(*parameter, value);
+    field->setToolTip(QString::fromStdString(parameter->help + "; " + describe_domain(*parameter)));
+    auto* label = new QLabel(QString::fromStdString(parameter->name), parameters_);
+    label->setToolTip(field->toolTip());
+    layout->addRow(label, field);
+  }
+  rows_->addRow(parameters_);
+}
+
+QWidget* PolicyForm::control(const Parameter& parameter, const QString& value) {
+  switch (parameter.kind) {
+    case ParameterKind::integer:
+    case ParameterKind::real:
+      return numberControl(parameter, value);
+    case ParameterKind::budget:
+      return budgetControl(parameter, value);
+    case ParameterKind::choice: {
+      auto* box = new QComboBox(parameters_);
+      for (const std::string& choice : parameter.choices) box->addItem(QString::fromStdString(choice));
+      box->setCurrentText(value);
+      box->setAccessibleName(QString::fromStdString(parameter.name));
+      connect(box, &QComboBox::textActivated, this, [this, parameter](const QString& text) {
+        give(parameter.name, text.toStdString() == parameter.fallback ? QString() : text);
+      });
+      return box;
+    }
+    default: {
+      auto* edit = new QLineEdit(value, parameters_);
+      edit->setAccessibleName(QString::fromStdString(parameter.name));
+      connect(edit, &QLineEdit::editingFinished, this, [this, parameter, edit] {
+        give(parameter.name, edit->text().toStdString() == parameter.fallback ? QString() : edit->text());
+      });
+      return edit;
+    }
+  }
+}
+
+QWidget* PolicyForm::numberControl(const Parameter& parameter, const QString& value) {
+  auto* box = new QWidget(parameters_);
+  auto* layout = new QHBoxLayout(box);
+  layout->setContentsMargins(0, 0, 0, 0);
+  auto* slider = new QSlider(Qt::Horizontal, box);
+  auto* edit = new QLineEdit(value, box);
+  const bool whole = parameter.kind == ParameterKind::integer;
+  const double low = parameter.lowest;
+  // Counts are of tokens, mostly, and real numbers shares, unless their range says otherwise.
+  const double high = whole ? std::min(parameter.highest, static_cast<double>(largest_tokens_))
+                            : std::min(parameter.highest, std::max(1.0, 8.0 * value.toDouble()));
+  slider->setRange(0, slider_steps);
+  slider->setValue(position_of(value.toDouble(), low, high));
+  slider->setAccessibleName(QString::fromStdString(parameter.name));
+  slider->setObjectName(QStringLiteral("slider-%1").arg(QString::fromStdString(parameter.name)));
+  edit->setMaximumWidth(80);
+  edit->setPlaceholderText(tr("not set"));
+  edit->setAccessibleName(tr("%1, as a number").arg(QString::fromStdString(parameter.name)));
+  connect(slider, &QSlider::valueChanged, this, [this, parameter, edit, low, high, whole](int position) {
+    const double number = value_at(position, low, high);
+    const QString text = whole ? QString::number(std::llround(number)) : QString::number(number, 'g', 3);
+    const QSignalBlocker quiet(edit);
+    edit->setText(text);
+    give(parameter.name, text);
+  });
+  connect(edit, &QLineEdit::editingFinished, this, [this, parameter, slider, edit, low, high] {
+    const QSignalBlocker quiet(slider);
+    slider->setValue(position_of(edit->text().toDouble(), low, high));
+    give(parameter.name, edit->text().toStdString() == parameter.fallback ? QString() : edit->text());
+  });
+  layout->addWidget(slider, 1);
+  layout->addWidget(edit);
+  return box;
+}
+
+QWidget* PolicyForm::budgetControl(const Parameter& parameter, const QString& value) {
+  auto* box = new QWidget(parameters_);
+  auto* layout = new QHBoxLayout(box);
+  layout->setContentsMargins(0, 0, 0, 0);
+  auto* slider = new QSlider(Qt::Horizontal, box);
+  auto* edit = new QLineEdit(value, box);
+  slider->setRange(1, slider_steps);
+  slider->setAccessibleName(QString::fromStdString(parameter.name));
+  slider->setObjectName(QStringLiteral("slider-%1").arg(QString::fromStdString(parameter.name)));
+  edit->setMaximumWidth(80);
+  edit->setPlaceholderText(tr("not set"));
+  edit->setAccessibleName(tr("%1: tokens, a share such as 0.25, or bytes such as 8MiB")
+                              .arg(QString::fromStdString(parameter.name)));
+  const auto share_of = [this](const QString& text) {
+    const double number = text.toDouble();
+    return text.contains(u'.') ? number : number / largest_tokens_;
+  };
+  slider->setValue(position_of(share_of(value), 0.0, 1.0));
+  connect(slider, &QSlider::valueChanged, this, [this, parameter, edit](int position) {
+    const QString text = QString::number(value_at(position, 0.0, 1.0), 'f', 4);
+    const QSignalBlocker quiet(edit);
+    edit->setText(text);
+    give(parameter.name, text);
+  });
+  connect(edit, &QLineEdit::editingFinished, this, [this, parameter, slider, edit, share_of] {
+    const QSignalBlocker quiet(slider);
+    slider->setValue(position_of(share_of(edit->text()), 0.0, 1.0));
+    give(parameter.name, edit->text().toStdString() == parameter.fallback ? QString() : edit->text());
+  });
+  layout->addWidget(slider, 1);
+  layout->addWidget(edit);
+  return box;
+}
+
+}  // namespace razorscope::gui

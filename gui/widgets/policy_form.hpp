@@ -1,0 +1,55 @@
+#pragma once
+
+#include <QString>
+#include <QWidget>
+#include <map>
+
+#include "policies/parameter.hpp"
+
+class QComboBox;
+class QFormLayout;
+class QLabel;
+
+namespace razorscope::gui {
+
+/// A policy as a form: selection, variant, codec, and a control for each parameter that applies. Made from
+/// the declarations that the command line's help is made from; only what differs from its default is written.
+class PolicyForm : public QWidget {
+  Q_OBJECT
+
+ public:
+  explicit PolicyForm(QWidget* parent = nullptr);
+
+  /// As a user would write it.
+  QString policy() const;
+  /// Canonical or not; what cannot be understood changes nothing.
+  void setPolicy(const QString& policy);
+  /// Sliders of tokens reach this far.
+  void setLargestTokens(int tokens);
+  /// Why the policy makes no sense; "": it does.
+  QString problem() const;
+
+ Q_SIGNALS:
+  void changed();
+
+ private:
+  void chooseSelection();
+  void give(const std::string& name, const QString& text);
+  void rebuild();
+  QWidget* control(const Parameter& parameter, const QString& value);
+  QWidget* numberControl(const Parameter& parameter, const QString& value);
+  QWidget* budgetControl(const Parameter& parameter, const QString& value);
+  void check();
+
+  QComboBox* selection_;
+  QComboBox* variant_;
+  QComboBox* codec_;
+  QFormLayout* rows_;
+  QWidget* parameters_ = nullptr;
+  QLabel* problem_;
+  std::map<std::string, QString> given_;  // by the parameter's name
+  QString codec_text_;                    // where it is more than a name
+  int largest_tokens_ = 4096;
+};
+
+}  // namespace razorscope::gui
