@@ -40,6 +40,7 @@ class CompareView final : public View {
     summary_->setWordWrap(true);
     summary_->setTextInteractionFlags(Qt::TextSelectableByMouse);
     summary_->setObjectName(QStringLiteral("comparison"));
+    summary_->setAccessibleName(tr("What is compared"));
     table_->setModel(model_);
     table_->setAccessibleName(tr("Differences"));
     table_->setAlternatingRowColors(true);

@@ -145,6 +145,7 @@ class SqlView final : public View {
         new QTreeWidgetItem(item, {QString::fromStdString(column)});
     }
     status_->setWordWrap(true);
+    status_->setAccessibleName(tr("What came of it"));
     status_->setTextInteractionFlags(Qt::TextSelectableByMouse);
     status_->setObjectName(QStringLiteral("sqlStatus"));
   }

@@ -91,6 +91,7 @@ void SweepView::makeControls() {
   progress_->setAccessibleName(tr("Progress"));
   status_->setObjectName(QStringLiteral("sweepStatus"));
   status_->setWordWrap(true);
+  status_->setAccessibleName(tr("How far it is"));
   status_->setTextInteractionFlags(Qt::TextSelectableByMouse);
   table_->setModel(model_);
   table_->setAccessibleName(tr("Runs of the sweep, failures first"));

@@ -1,0 +1,19 @@
+# Real widgets, drawn into memory; each case in a process of its own.
+razorscope_tests(gui
+  chart_test.cpp
+  explorer_test.cpp
+  item_models_test.cpp
+  main.cpp
+  same_numbers_test.cpp
+  sweep_view_test.cpp
+  trial_test.cpp
+  views_test.cpp
+  window_test.cpp
+)
+find_package(Qt6 REQUIRED COMPONENTS Test)
+target_link_libraries(razorscope_gui_tests PRIVATE razorscope_gui Qt6::Test)
+# The command line, whose numbers are the same, and which runs sweeps.
+target_compile_definitions(razorscope_gui_tests PRIVATE RAZORSCOPE_PROGRAM="$<TARGET_FILE:razorscope>")
+add_dependencies(razorscope_gui_tests razorscope)
+# Beside it, so that the explorer finds it there.
+set_target_properties(razorscope_gui_tests PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
