@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <numeric>
 #include <optional>
+#include <type_traits>
 #include <unordered_map>
 
 #include "experiments/store/report_curves.hpp"
+#include "experiments/store/serving_groups.hpp"
 #include "gui/data/format.hpp"
 
 namespace razorscope::gui {
@@ -74,6 +76,8 @@ class SnapshotBuilder {
       Run run = begin(kind, {true, rows[i].run_id}, i, rows[i].model, rows[i].policy);
       set(run, Facet::device, rows[i].device);
       set(run, Facet::prefix, prefix(rows[i]));
+      if constexpr (std::is_same_v<Row, ServingRow>)
+        run.subject = subject_number(kind, subject_key(rows[i]), [&] { return subject_text(rows[i]); });
       finish(run, {&rows[i].model, &rows[i].policy, &rows[i].device});
     }
   }
@@ -99,16 +103,15 @@ class SnapshotBuilder {
       set(run, Facet::text, row.text);
       set(run, Facet::prefix, std::to_string(row.prefix));
       if (row.equal_bytes_share) set(run, Facet::share, share_text(*row.equal_bytes_share).toStdString());
-      run.subject = subject_number(kind, row);
+      run.subject = subject_number(kind, subject_key(row), [&] { return subject_heading(row); });
       finish(run, {&row.model, &row.text, &row.policy, &row.requested_policy});
     }
   }
 
-  template <typename Row>
-  int subject_number(RunKind kind, const Row& row) {
-    const auto [found, is_new] = subjects_.try_emplace(to_string(kind) + ('\n' + subject_key(row)),
-                                                       static_cast<int>(subjects_.size()));
-    if (is_new) snapshot_.subjects.push_back(QString::fromStdString(subject_heading(row)));
+  int subject_number(RunKind kind, const std::string& key, const auto& words) {
+    const auto [found, is_new] =
+        subjects_.try_emplace(to_string(kind) + ('\n' + key), static_cast<int>(subjects_.size()));
+    if (is_new) snapshot_.subjects.push_back(QString::fromStdString(words()));
     return found->second;
   }
 

@@ -7,6 +7,11 @@ const std::vector<ViewEntry>& view_catalogue() {
       {"tradeoff", "Trade-off", "What does each policy cost in error, and what does it save in bytes?",
        make_tradeoff_view},
       {"runs", "Runs", "Every run with all its figures", make_runs_view},
+      {"heads", "Head atlas", "Which heads retrieve, and in which does a policy err?", make_heads_view},
+      {"devices", "Devices", "What does a model's cache take on a device, and how much of it fits?",
+       make_devices_view},
+      {"serving", "Serving", "How do latency and goodput change with load, and what happens over time?",
+       make_serving_view},
   };
   return views;
 }

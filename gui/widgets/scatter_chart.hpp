@@ -30,6 +30,8 @@ struct Series {
   Shape shape = Shape::points;
   Qt::PenStyle dash = Qt::SolidLine;
   bool has_markers = true;
+  bool hollow = false;  // the markers
+  double width = 1.6;   // of the line
   std::vector<SeriesPoint> points = {};
 };
 
