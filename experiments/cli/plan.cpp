@@ -11,6 +11,7 @@
 #include "experiments/cli/policy_options.hpp"
 #include "experiments/cli/run_cost.hpp"
 #include "experiments/cli/run_records.hpp"
+#include "experiments/store/plan_rows.hpp"
 #include "experiments/store/text_table.hpp"
 #include "models/language/shape_catalogue.hpp"
 
@@ -20,58 +21,12 @@ namespace {
 struct Options {
   CommonOptions common;
   DeploymentOptions deployment;
-  std::vector<std::string> policies = {"full;full+q8_0;razor;razor+q8_0"};
+  std::vector<std::string> policies = {usual_plan_policies};
   int context = 0;
   int output = 256;
   int batch = 1;
   std::string db;
 };
-
-nlohmann::json split_json(const StepTime& time) {
-  return {{"weights_ms", time.weights * 1e3},
-          {"attention_ms", time.decode_attention * 1e3},
-          {"all_reduce_ms", time.all_reduce * 1e3},
-          {"between_products_ms", time.between_products * 1e3},
-          {"policy_ms", time.policy * 1e3}};
-}
-
-nlohmann::json row_json(const PlanRow& row, const Options& options) {
-  nlohmann::json out = {{"device", row.device},
-                        {"model", options.deployment.model},
-                        {"policy", row.policy},
-                        {"tp", row.tp},
-                        {"weights", options.deployment.weights},
-                        {"context", options.context},
-                        {"output", options.output},
-                        {"batch", options.batch},
-                        {"fits", row.fits},
-                        {"memory_bytes", row.memory_bytes},
-                        {"weights_bytes", row.weights_bytes},
-                        {"non_kv_bytes", row.non_kv_bytes},
-                        {"kv_pool_bytes", row.pool_bytes},
-                        {"kv_blocks", row.kv_blocks},
-                        {"kv_bytes_per_sequence", row.kv_bytes_per_sequence},
-                        {"kv_bytes_per_sequence_rank", row.kv_bytes_per_sequence_rank},
-                        {"kept_tokens_mean", row.kept_tokens_mean},
-                        {"max_batch", row.max_batch},
-                        {"max_batch_admitting", row.max_batch_admitting},
-                        {"max_context", row.max_context},
-                        {"decode_ms", row.decode.total() * 1e3},
-                        {"decode_split", split_json(row.decode)},
-                        {"prefill_ms", row.prefill_seconds * 1e3},
-                        {"compression_ms", row.compression_seconds * 1e3},
-                        {"calibration", to_string(row.calibration)},
-                        {"assumes_heads", row.assumes_heads},
-                        {"beyond_model_context", row.beyond_model}};
-  out["tpot_ms"] = row.tpot_seconds ? nlohmann::json(*row.tpot_seconds * 1e3) : nlohmann::json();
-  out["decode_ms_at_max_batch"] = nullptr;
-  out["tokens_per_second_at_max_batch"] = nullptr;
-  if (row.decode_full) {
-    out["decode_ms_at_max_batch"] = row.decode_full->total() * 1e3;
-    out["tokens_per_second_at_max_batch"] = static_cast<double>(row.max_batch) / row.decode_full->total();
-  }
-  return out;
-}
 
 /// A device's memory: weights, the batch's KV, what is free of the pool, the rest (activations, runtime, what
 /// the engine may not take).
@@ -167,9 +122,6 @@ void run(const Options& options) {
   std::vector<PlanRow> rows;
   std::vector<PlanRecord> records;
   std::vector<std::string> notes;
-  const auto add_note = [&](const std::string& note) {
-    if (std::find(notes.begin(), notes.end(), note) == notes.end()) notes.push_back(note);
-  };
   for (const Deployment& deployment : on) {
     for (const Policy& policy : policies) {
       PolicyFootprint footprint(policy, deployment.shape, nullptr, deployment.tp);
@@ -178,13 +130,7 @@ void run(const Options& options) {
       record.row = plan(deployment, footprint, record.request);
       record.wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
       rows.push_back(record.row);
-      const PlanRow& row = rows.back();
-      for (const std::string& note : deployment_notes(deployment, row.calibration, row.assumes_heads))
-        add_note(note);
-      if (row.beyond_model) {
-        add_note(fmt::format("{} was made for contexts of {} tokens", deployment.shape.name,
-                             thousands(deployment.shape.context)));
-      }
+      add_notes(notes, plan_notes(deployment, record.row));
     }
   }
   Store store = Store::open_for_writing(results_database(options.db));
@@ -193,7 +139,8 @@ void run(const Options& options) {
   });
   if (options.common.json) {
     nlohmann::json document = {{"rows", nlohmann::json::array()}, {"notes", notes}};
-    for (const PlanRow& row : rows) document["rows"].push_back(row_json(row, options));
+    for (const PlanRecord& record : records)
+      document["rows"].push_back(plan_row_json(record.row, options.deployment, record.request));
     print_json(document);
   } else {
     print_table(rows, notes, options);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "experiments/store/report.hpp"
+#include "experiments/store/serving_groups.hpp"
 #include "experiments/store/text_table.hpp"
 
 namespace razorscope {
@@ -51,10 +52,8 @@ nlohmann::json format_json(const std::vector<CapacityRow>& rows);
 
 std::vector<std::vector<ClosedLoopRow>> closed_loop_groups(const std::vector<ClosedLoopRow>& rows);
 std::vector<std::vector<TaskRow>> task_groups(const std::vector<TaskRow>& rows);
-/// All but policy and rate, and all but device and policy, is the same.
-std::vector<std::vector<ServingRow>> serving_groups(const std::vector<ServingRow>& rows);
+/// All but device and policy is the same.
 std::vector<std::vector<CapacityRow>> capacity_groups(const std::vector<CapacityRow>& rows);
-std::string subject_text(const ServingRow& row);
 std::string subject_text(const CapacityRow& row);
 
 /// Physical bytes as a share of those of full+f16, where they are known.

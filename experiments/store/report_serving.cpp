@@ -22,14 +22,6 @@ constexpr std::string_view rates_legend =
     "max rate: the highest at which the wanted share of requests met the service level, to the tolerance; "
     "the other figures are those of that rate.";
 
-/// What rows have in common that stand in one table: all but policy and rate.
-auto group_key(const ServingRow& row) {
-  return std::tie(row.device, row.device_hash, row.model, row.tp, row.weights, row.engine, row.utilisation,
-                  row.non_kv_bytes, row.token_budget, row.engines, row.prefill_engines, row.decode_engines,
-                  row.router, row.max_sequences, row.max_tokens, row.prefix_cache, row.workload_pattern,
-                  row.workload_hash, row.level.ttft, row.level.tpot, row.level.e2e);
-}
-
 std::string setup_text(const ServingRow& row) {
   std::string devices = row.tp > 1 ? fmt::format("{} x {}", row.tp, row.device) : row.device;
   if (row.prefill_engines > 0) {
@@ -179,6 +171,18 @@ CsvColumns csv_columns(const ServingRow& row) {
 
 }  // namespace
 
+std::string subject_key(const ServingRow& row) {
+  const auto seconds = [](const std::optional<double>& limit) {
+    return limit ? fmt::to_string(*limit) : "-";
+  };
+  return fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}",
+                     row.device, row.device_hash, row.model, row.tp, row.weights, row.engine, row.utilisation,
+                     row.non_kv_bytes, row.token_budget, row.engines, row.prefill_engines, row.decode_engines,
+                     row.router, row.max_sequences, row.max_tokens, row.prefix_cache, row.workload_pattern,
+                     row.workload_hash, seconds(row.level.ttft), seconds(row.level.tpot),
+                     seconds(row.level.e2e));
+}
+
 std::string subject_text(const ServingRow& row) {
   return fmt::format("{} ({} weights) on {}, {}; {} requests; {}", row.model, row.weights, setup_text(row),
                      row.workload_pattern, row.result.requests,
@@ -186,7 +190,7 @@ std::string subject_text(const ServingRow& row) {
 }
 
 std::vector<std::vector<ServingRow>> serving_groups(const std::vector<ServingRow>& rows) {
-  return grouped_in_order(rows, group_key);
+  return grouped_in_order(rows, [](const ServingRow& row) { return subject_key(row); });
 }
 
 std::string format_text(const std::vector<ServingRow>& rows, TextStyle style) {
@@ -203,7 +207,7 @@ std::string format_text(const std::vector<ServingRow>& rows, TextStyle style) {
 std::string format_text(const std::vector<MaxRateRow>& rows, TextStyle style) {
   std::string out;
   const auto key = [](const MaxRateRow& row) {
-    return std::tuple_cat(group_key(row.run), std::tie(row.wanted_share, row.tolerance));
+    return std::tuple(subject_key(row.run), row.wanted_share, row.tolerance);
   };
   for (const std::vector<MaxRateRow>& group : grouped_in_order(rows, key)) {
     const MaxRateRow& first = group.front();

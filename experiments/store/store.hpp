@@ -44,6 +44,8 @@ struct RankedHead {
   double induction = 0.0;
   int echo_rank = 0;
   int induction_rank = 0;
+  std::string variant = {};  // of the probe
+  uint64_t seed = 0;         // likewise
 };
 
 /// A results database: one SQLite file.

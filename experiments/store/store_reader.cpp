@@ -105,13 +105,15 @@ std::vector<RankedHead> Store::head_ranking() {
   return connection_->guarded([&] {
     SQLite::Statement statement(
         connection_->database(),
-        "SELECT probe_id, model, layer, kv_head, echo, induction, echo_rank, induction_rank "
+        "SELECT probe_id, model, layer, kv_head, echo, induction, echo_rank, induction_rank, variant, seed "
         "FROM head_ranking ORDER BY probe_id, induction_rank");
     std::vector<RankedHead> heads;
     while (statement.executeStep()) {
       RankedHead head;
+      int64_t seed = 0;
       RowReader(statement) >> head.probe_id >> head.model >> head.layer >> head.kv_head >> head.echo >>
-          head.induction >> head.echo_rank >> head.induction_rank;
+          head.induction >> head.echo_rank >> head.induction_rank >> head.variant >> seed;
+      head.seed = static_cast<uint64_t>(seed);
       heads.push_back(std::move(head));
     }
     return heads;

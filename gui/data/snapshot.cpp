@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <numeric>
 #include <optional>
+#include <type_traits>
 #include <unordered_map>
 
 #include "experiments/store/report_curves.hpp"
+#include "experiments/store/serving_groups.hpp"
 #include "gui/data/format.hpp"
 
 namespace razorscope::gui {
@@ -56,10 +58,7 @@ std::string codec_of(const std::string& policy) {
   return {};
 }
 
-template <typename Row>
-std::string subject_name(RunKind kind, const Row& row) {
-  return to_string(kind) + ('\n' + subject_key(row));
-}
+std::string subject_name(RunKind kind, const std::string& key) { return to_string(kind) + ('\n' + key); }
 
 class SnapshotBuilder {
  public:
@@ -79,6 +78,8 @@ class SnapshotBuilder {
       Run run = begin(kind, {true, rows[i].run_id}, i, rows[i].model, rows[i].policy);
       set(run, Facet::device, rows[i].device);
       set(run, Facet::prefix, prefix(rows[i]));
+      if constexpr (std::is_same_v<Row, ServingRow>)
+        run.subject = subject_number(kind, subject_key(rows[i]), [&] { return subject_text(rows[i]); });
       finish(run, {&rows[i].model, &rows[i].policy, &rows[i].device});
     }
   }
@@ -104,16 +105,15 @@ class SnapshotBuilder {
       set(run, Facet::text, row.text);
       set(run, Facet::prefix, std::to_string(row.prefix));
       if (row.equal_bytes_share) set(run, Facet::share, share_text(*row.equal_bytes_share).toStdString());
-      run.subject = subject_number(kind, row);
+      run.subject = subject_number(kind, subject_key(row), [&] { return subject_heading(row); });
       finish(run, {&row.model, &row.text, &row.policy, &row.requested_policy});
     }
   }
 
-  template <typename Row>
-  int subject_number(RunKind kind, const Row& row) {
+  int subject_number(RunKind kind, const std::string& key, const auto& words) {
     const auto number = static_cast<int>(snapshot_.subjects.size());
-    const auto [found, is_new] = snapshot_.subject_numbers.try_emplace(subject_name(kind, row), number);
-    if (is_new) snapshot_.subjects.push_back(QString::fromStdString(subject_heading(row)));
+    const auto [found, is_new] = snapshot_.subject_numbers.try_emplace(subject_name(kind, key), number);
+    if (is_new) snapshot_.subjects.push_back(QString::fromStdString(words()));
     return found->second;
   }
 
@@ -160,7 +160,7 @@ const Run* Snapshot::find(const RunRef& ref) const {
 }
 
 int Snapshot::subject_of(const TradeoffRow& row) const {
-  const auto found = subject_numbers.find(subject_name(RunKind::replay, row));
+  const auto found = subject_numbers.find(subject_name(RunKind::replay, subject_key(row)));
   return found == subject_numbers.end() ? -1 : found->second;
 }
 

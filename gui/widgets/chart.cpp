@@ -177,6 +177,8 @@ void Chart::setLegendVisible(bool visible) {
   plot_->replot(QCustomPlot::rpQueuedReplot);
 }
 
+void Chart::setToolsVisible(bool visible) { tools_->setVisible(visible); }
+
 bool Chart::isLegendVisible() const { return plot_->legend->visible(); }
 
 void Chart::resetZoom() {
@@ -245,7 +247,9 @@ void Chart::applyPalette() {
   const QColor grid = colour(paints::grid, dark);
   const QColor frame = colour(paints::frame, dark);
   plot_->setBackground(QBrush(page));
-  for (QCPAxis* axis : plot_->axisRect()->axes()) {
+  QList<QCPAxis*> axes;
+  for (QCPAxisRect* rect : plot_->axisRects()) axes += rect->axes();
+  for (QCPAxis* axis : axes) {
     axis->setBasePen(QPen(frame));
     axis->setTickPen(QPen(frame));
     axis->setSubTickPen(QPen(frame));

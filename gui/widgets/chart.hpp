@@ -43,6 +43,8 @@ class Chart : public QWidget, public Picture {
   /// Whether the user may choose: not on an axis of names.
   void setCanBeLogarithmic(Qt::Orientation axis, bool can);
   void setLegendVisible(bool visible);
+  /// The bar above the plot, where one among several charts is small; the context menu has the same.
+  void setToolsVisible(bool visible);
   bool isLegendVisible() const;
 
   /// What lies at a place of the plot, in words; "": nothing.
@@ -74,13 +76,14 @@ class Chart : public QWidget, public Picture {
   void restyled();
 
  protected:
+  /// Colours of axes that were added.
+  void applyPalette();
   void changeEvent(QEvent* event) override;
   void keyPressEvent(QKeyEvent* event) override;
   bool eventFilter(QObject* object, QEvent* event) override;
 
  private:
   void makeActions();
-  void applyPalette();
   void elideCaption();
   void toggleSeries(QCPAbstractLegendItem* item);
   void zoomBy(double factor);

@@ -13,7 +13,7 @@ constexpr size_t most_points = 2000;  // that are drawn whatever lies behind oth
 constexpr int cell_pixels = 7;        // of a point among many
 constexpr double finger = 12.0;       // pixels
 
-QCPScatterStyle scatter_style(const Series& series, const QColor& colour) {
+QCPScatterStyle scatter_style(const Series& series, const QColor& colour, const QColor& page) {
   const auto shape = [&] {
     switch (series.marker) {
       case Marker::square:
@@ -28,7 +28,8 @@ QCPScatterStyle scatter_style(const Series& series, const QColor& colour) {
         return QCPScatterStyle::ssCircle;
     }
   }();
-  return QCPScatterStyle(shape, QPen(colour), QBrush(colour), series.size);
+  return QCPScatterStyle(shape, QPen(colour, series.hollow ? 1.4 : 1.0),
+                         QBrush(series.hollow ? page : colour), series.size);
 }
 
 }  // namespace
@@ -130,8 +131,9 @@ void ScatterChart::drawSeries(const Series& series, bool thin) {
   graph->setLineStyle(series.shape == Series::Shape::points  ? QCPGraph::lsNone
                       : series.shape == Series::Shape::steps ? QCPGraph::lsStepLeft
                                                              : QCPGraph::lsLine);
-  graph->setPen(QPen(paint, 1.6, series.dash));
-  if (series.has_markers) graph->setScatterStyle(scatter_style(series, paint));
+  graph->setPen(QPen(paint, series.width, series.dash));
+  if (series.has_markers)
+    graph->setScatterStyle(scatter_style(series, paint, palette().color(QPalette::Base)));
   graph->setVisible(shown);
   graph->setData(x, y);
   if (series.name.isEmpty()) graph->removeFromLegend();

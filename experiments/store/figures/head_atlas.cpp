@@ -6,6 +6,7 @@
 #include <map>
 
 #include "experiments/store/figures/bounds.hpp"
+#include "experiments/store/ranked_heads.hpp"
 #include "experiments/store/report_curves.hpp"
 #include "experiments/store/report_groups.hpp"
 #include "policies/retrieval_heads.hpp"
@@ -42,29 +43,6 @@ std::vector<TradeoffRow> chosen_runs(const std::vector<TradeoffRow>& rows) {
   return chosen;
 }
 
-/// KV heads by the paper's shares. A stored probe is known by its KV heads: each stands for its group.
-std::set<std::pair<int, int>> chosen_heads(const std::vector<RankedHead>& ranking, int64_t probe) {
-  HeadScores scores;
-  scores.query_heads = 0;
-  for (const RankedHead& head : ranking) {
-    if (head.probe_id != probe) continue;
-    scores.layers = std::max(scores.layers, head.layer + 1);
-    scores.kv_heads = std::max(scores.kv_heads, head.kv_head + 1);
-  }
-  scores.query_heads = scores.kv_heads;
-  const auto size = static_cast<size_t>(scores.layers) * static_cast<size_t>(scores.kv_heads);
-  scores.echo.resize(size);
-  scores.induction.resize(size);
-  for (const RankedHead& head : ranking) {
-    if (head.probe_id != probe) continue;
-    const auto at = static_cast<size_t>(head.layer * scores.kv_heads + head.kv_head);
-    scores.echo[at] = head.echo;
-    scores.induction[at] = head.induction;
-  }
-  const std::vector<HeadId> chosen = choose_retrieval_heads(scores, usual_parameters(HeadChoice::paper));
-  return {chosen.begin(), chosen.end()};
-}
-
 }  // namespace
 
 HeadAtlases read_head_atlases(Store& store, const std::vector<TradeoffRow>& rows) {
@@ -86,7 +64,11 @@ HeadAtlases read_head_atlases(Store& store, const std::vector<TradeoffRow>& rows
       if (head.model == group.front().model)
         atlas.probe_id = std::max(atlas.probe_id.value_or(0), head.probe_id);
     }
-    if (atlas.probe_id) atlas.retrieval_heads = chosen_heads(ranking, *atlas.probe_id);
+    if (atlas.probe_id) {
+      const std::vector<HeadId> chosen = choose_retrieval_heads(kv_head_scores(ranking, *atlas.probe_id),
+                                                                usual_parameters(HeadChoice::paper));
+      atlas.retrieval_heads = {chosen.begin(), chosen.end()};
+    }
     out.atlases.push_back(std::move(atlas));
   }
   return out;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "experiments/store/figures/bounds.hpp"
+#include "experiments/store/figures/colour_scale.hpp"
 #include "experiments/store/figures/head_atlas.hpp"
 #include "experiments/store/figures/plot.hpp"
 #include "experiments/store/policy_label.hpp"
@@ -18,27 +19,13 @@ constexpr double labels = 30.0;  // of the layers
 constexpr double map_top = 56.0;
 constexpr size_t most_cells_with_tooltips = 6000;
 
-/// Errors of all maps of an atlas, to the colour scale's ends.
-struct Scale {
-  double low = 0.0;
-  double high = 0.0;
-  double share(double error) const {
-    if (error <= low || low <= 0.0) return 0.0;
-    return high > low ? (std::log(error) - std::log(low)) / (std::log(high) - std::log(low)) : 1.0;
-  }
-};
-
-Scale scale_of(const HeadAtlas& atlas) {
-  Scale scale;
+/// One for all maps of an atlas.
+ColourScale scale_of(const HeadAtlas& atlas) {
+  std::vector<double> errors;
   for (const HeadAtlas::Map& map : atlas.maps) {
-    for (const HeadErrors& head : map.heads) {
-      if (head.relative_error <= 0.0 || !std::isfinite(head.relative_error)) continue;
-      if (scale.low == 0.0 || head.relative_error < scale.low) scale.low = head.relative_error;
-      scale.high = std::max(scale.high, head.relative_error);
-    }
+    for (const HeadErrors& head : map.heads) errors.push_back(head.relative_error);
   }
-  scale.low = std::max(scale.low, scale.high * 1e-4);  // four decades are enough to see
-  return scale;
+  return error_scale(errors);
 }
 
 class HeadFigure {
@@ -168,7 +155,7 @@ class HeadFigure {
   }
 
   const HeadAtlas& atlas_;
-  Scale scale_;
+  ColourScale scale_;
   size_t cells_ = 0;
   int layers_ = 0;
   int heads_ = 0;

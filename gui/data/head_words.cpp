@@ -1,0 +1,81 @@
+#include "gui/data/head_words.hpp"
+
+#include <QObject>
+#include <algorithm>
+
+namespace razorscope::gui {
+namespace {
+
+const RankedHead* find_head(const Snapshot& snapshot, int64_t probe, const HeadPlace& place) {
+  const auto found = std::find_if(snapshot.heads.begin(), snapshot.heads.end(), [&](const RankedHead& head) {
+    return head.probe_id == probe && head.layer == place.layer && head.kv_head == place.kv_head;
+  });
+  return found == snapshot.heads.end() ? nullptr : &*found;
+}
+
+bool is_meant(const HeadErrors& head, const HeadPlace& place) {
+  return head.layer == place.layer && head.kv_head == place.kv_head &&
+         (place.query_head < 0 || head.query_head == place.query_head);
+}
+
+/// A figure's mean over the query heads that are meant; nothing where the run has none of them.
+std::optional<double> mean_of(const HeadErrorsOfRun& run, const HeadPlace& place, const HeadFigure& figure) {
+  double sum = 0.0;
+  int count = 0;
+  for (const HeadErrors& head : run.heads) {
+    if (!is_meant(head, place)) continue;
+    sum += head.*figure.value;
+    ++count;
+  }
+  return count == 0 ? std::nullopt : std::optional(sum / count);
+}
+
+}  // namespace
+
+QString place_text(const HeadPlace& place) {
+  QString text = QObject::tr("Layer %1, KV head %2").arg(place.layer).arg(place.kv_head);
+  if (place.query_head >= 0) text += QObject::tr(", query head %1").arg(place.query_head);
+  return text;
+}
+
+QString score_words(const Snapshot& snapshot, int64_t probe, const HeadPlace& place, bool chosen) {
+  const RankedHead* head = find_head(snapshot, probe, place);
+  if (head == nullptr) return {};
+  const auto all = std::count_if(snapshot.heads.begin(), snapshot.heads.end(),
+                                 [&](const RankedHead& other) { return other.probe_id == probe; });
+  return QObject::tr("Induction score %1 (rank %2 of %3), echo score %4 (rank %5)\n%6")
+      .arg(figure_text(head->induction, FigureKind::error))
+      .arg(head->induction_rank)
+      .arg(all)
+      .arg(figure_text(head->echo, FigureKind::error))
+      .arg(head->echo_rank)
+      .arg(chosen ? QObject::tr("A retrieval head by these shares") : QObject::tr("Not a retrieval head"));
+}
+
+QString head_page(const Snapshot& snapshot, int64_t probe, const HeadPlace& place, bool chosen,
+                  const std::vector<HeadErrorsOfRun>& runs) {
+  QString html = QStringLiteral("<b>%1</b>").arg(place_text(place));
+  const QString scores = score_words(snapshot, probe, place, chosen);
+  if (!scores.isEmpty())
+    html += QStringLiteral("<br>") + scores.toHtmlEscaped().replace(u'\n', QStringLiteral("; "));
+  QString lines;
+  for (const HeadErrorsOfRun& run : runs) {
+    QString cells;
+    bool has_figures = false;
+    for (const HeadFigure& figure : head_error_figures()) {
+      const auto mean = mean_of(run, place, figure);
+      has_figures = has_figures || mean;
+      cells += QStringLiteral("<td align=\"right\">%1</td>")
+                   .arg(mean ? figure_text(*mean, FigureKind::error) : QStringLiteral("-"));
+    }
+    if (has_figures) lines += QStringLiteral("<tr><td>%1</td>%2</tr>").arg(run.policy.toHtmlEscaped(), cells);
+  }
+  if (lines.isEmpty()) return html;
+  QString header = QObject::tr("<th align=\"left\">Run</th>");
+  for (const HeadFigure& figure : head_error_figures())
+    header += QStringLiteral("<th align=\"right\">%1</th>").arg(QString::fromUtf8(figure.title));
+  return html + QStringLiteral("<table cellspacing=\"0\" cellpadding=\"3\"><tr>%1</tr>%2</table>")
+                    .arg(header, lines);
+}
+
+}  // namespace razorscope::gui
