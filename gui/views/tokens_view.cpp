@@ -1,0 +1,511 @@
+#include <QCheckBox>
+#include <QComboBox>
+#include <QHBoxLayout>
+#include <QLabel>
+#include <QSlider>
+#include <QSplitter>
+#include <QVBoxLayout>
+#include <algorithm>
+#include <array>
+#include <map>
+#include <optional>
+
+#include "gui/data/explained_text.hpp"
+#include "gui/data/format.hpp"
+#include "gui/data/token_words.hpp"
+#include "gui/views/view.hpp"
+#include "gui/widgets/token_audit_table.hpp"
+#include "gui/widgets/token_text.hpp"
+
+namespace razorscope::gui {
+namespace {
+
+constexpr size_t most_read = 12;  // explanations that are kept
+
+QString no_explanation() {
+  return QStringLiteral(
+      "This database holds no explanation of a text.\n\nTo make one:\n"
+      "razorscope explain --model smollm2-135m --text experiments/texts/review.txt \\\n"
+      "--verdict \"the ending is a disappointment\" --equal-bytes 0.2 --policies "
+      "\"h2o;window;razor;occam+q8_0\"");
+}
+
+/// A text under two policies side by side, as some heads hold it, and what the model answers after it.
+class TokensView final : public View {
+ public:
+  TokensView(Explorer& explorer, QWidget* parent)
+      : View(explorer, parent),
+        text_(new QComboBox(this)),
+        policies_{new QComboBox(this), new QComboBox(this)},
+        step_(makeSlider(QStringLiteral("step"))),
+        layer_(makeSlider(QStringLiteral("layer"))),
+        head_(makeSlider(QStringLiteral("head"))),
+        step_words_(new QLabel(this)),
+        layer_words_(new QLabel(this)),
+        head_words_(new QLabel(this)),
+        attention_(new QCheckBox(tr("Attention of the question"), this)),
+        map_(new TokenText(this)),
+        audit_title_(new QLabel(this)),
+        audits_{new TokenAuditTable(this), new TokenAuditTable(this)} {
+    setObjectName(QStringLiteral("tokens"));
+    text_->setAccessibleName(tr("Text and question"));
+    text_->setObjectName(QStringLiteral("text"));
+    text_->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
+    policies_[0]->setAccessibleName(tr("Policy on the left"));
+    policies_[1]->setAccessibleName(tr("Policy on the right"));
+    policies_[0]->setObjectName(QStringLiteral("left"));
+    policies_[1]->setObjectName(QStringLiteral("right"));
+    step_->setAccessibleName(tr("Tokens of the question that were read"));
+    layer_->setAccessibleName(tr("Layer"));
+    head_->setAccessibleName(tr("Head"));
+    attention_->setToolTip(
+        tr("Underline what the question looks at with the full cache: the thicker, the more.\n"
+           "At the end of the text of the whole question, at a step of the token that was read last."));
+    makeLayout();
+    connect(text_, &QComboBox::activated, this, [this] { chooseText(); });
+    for (QComboBox* box : policies_)
+      connect(box, &QComboBox::activated, this, [this, box] { choosePolicies(box); });
+    for (QSlider* slider : {step_, layer_, head_})
+      connect(slider, &QSlider::valueChanged, this, [this] { compute(); });
+    connect(attention_, &QCheckBox::toggled, map_, &TokenText::setAttentionShown);
+    connect(map_, &TokenText::tokenChosen, this, [this] { audit(); });
+    map_->setCsv([this] {
+      std::vector<NamedStates> policies;
+      for (size_t i = 0; i < map_->panels().size(); ++i)
+        policies.push_back({shown_[i], map_->panels()[i].states});
+      return token_map_csv(policies, computed_);
+    });
+  }
+
+  Picture* picture() override { return map_; }
+
+  QJsonObject saveState() const override {
+    if (wanted_) return *wanted_;
+    return {{QStringLiteral("text"), textKey()},
+            {QStringLiteral("left"), policyName(0)},
+            {QStringLiteral("right"), policyName(1)},
+            {QStringLiteral("step"), choice().step},
+            {QStringLiteral("layer"), choice().layer},
+            {QStringLiteral("head"), choice().head},
+            {QStringLiteral("attention"), attention_->isChecked()},
+            {QStringLiteral("token"), map_->chosen()},
+            {QStringLiteral("zoom"), map_->zoom()}};
+  }
+
+  void restoreState(const QJsonObject& state) override {
+    attention_->setChecked(state[QLatin1String("attention")].toBool());
+    map_->setZoom(state[QLatin1String("zoom")].toDouble(1.0));
+    wanted_ = state;
+    if (explorer().snapshot()) fill();
+  }
+
+ protected:
+  void update(Changes changes) override {
+    if (changes & newSnapshot) read_.clear();
+    if (changes & (newSnapshot | newFilter)) {
+      fill();
+    } else if (changes & newSelection) {
+      showSelection();
+    }
+  }
+
+ private:
+  QSlider* makeSlider(const QString& name) {
+    auto* slider = new QSlider(Qt::Horizontal, this);
+    slider->setObjectName(name);
+    slider->setRange(0, 0);
+    slider->setPageStep(1);
+    slider->setMinimumWidth(70);
+    return slider;
+  }
+
+  void makeLayout() {
+    auto* choices = new QHBoxLayout;
+    choices->addWidget(text_, 1);
+    choices->addWidget(attention_);
+    auto* sliders = new QHBoxLayout;
+    const auto add = [&](QLabel* words, QSlider* slider, int stretch) {
+      words->setBuddy(slider);
+      sliders->addWidget(words);
+      sliders->addWidget(slider, stretch);
+    };
+    add(layer_words_, layer_, 2);
+    add(head_words_, head_, 1);
+    add(step_words_, step_, 2);
+    auto* names = new QHBoxLayout;
+    auto* tables = new QHBoxLayout;
+    for (size_t i = 0; i < 2; ++i) {
+      policies_[i]->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
+      names->addWidget(policies_[i], 1);
+      tables->addWidget(audits_[i], 1);
+    }
+    auto* below = new QWidget(this);
+    auto* audit = new QVBoxLayout(below);
+    audit->setContentsMargins(0, 0, 0, 0);
+    audit->addWidget(audit_title_);
+    audit->addLayout(tables, 1);
+    auto* parts = new QSplitter(Qt::Vertical, this);
+    parts->addWidget(map_);
+    parts->addWidget(below);
+    parts->setStretchFactor(0, 4);
+    parts->setStretchFactor(1, 1);
+    parts->setChildrenCollapsible(true);
+    auto* layout = new QVBoxLayout(this);
+    layout->addLayout(choices);
+    layout->addLayout(sliders);
+    layout->addLayout(names);
+    layout->addWidget(parts, 1);
+  }
+
+  MapChoice choice() const { return {layer_->value() - 1, head_->value() - 1, step_->value()}; }
+  QString textKey() const { return text_->currentData().toString(); }
+  const ExplainedText* text() const {
+    const int index = text_->currentIndex();
+    return index < 0 || index >= static_cast<int>(texts_.size()) ? nullptr
+                                                                 : &texts_[static_cast<size_t>(index)];
+  }
+  size_t place(size_t panel) const { return policies_[panel]->currentData().value<size_t>(); }
+  QString policyName(size_t panel) const {
+    const auto stored = explorer().snapshot();
+    if (!stored || policies_[panel]->currentIndex() < 0) return {};
+    return QString::fromStdString(stored->policy(stored->runs[place(panel)]));
+  }
+
+  void say(const QString& why) {
+    shown_ = {};
+    map_->setMessage(why);
+    map_->setPanels({});
+    for (TokenAuditTable* table : audits_) table->showMessage({});
+    audit_title_->clear();
+    const bool there = why.isEmpty();
+    for (QWidget* control :
+         std::initializer_list<QWidget*>{text_, policies_[0], policies_[1], step_, layer_, head_, attention_})
+      control->setEnabled(there);
+  }
+
+  /// What can be chosen, after runs or the filter have changed.
+  void fill() {
+    const auto stored = explorer().snapshot();
+    texts_ = stored ? explained_texts(*stored, explorer().visibleRuns()) : std::vector<ExplainedText>();
+    const QString before = wanted_ ? (*wanted_)[QLatin1String("text")].toString() : textKey();
+    text_->clear();
+    for (const ExplainedText& each : texts_) text_->addItem(each.title, QString::fromStdString(each.key));
+    if (texts_.empty()) {
+      for (QComboBox* box : policies_) box->clear();
+      say(!stored                        ? tr("No database is open.")
+          : stored->explanations.empty() ? no_explanation()
+                                         : tr("The filter leaves no explanation of a text."));
+      return;
+    }
+    text_->setCurrentIndex(std::max(0, text_->findData(before)));
+    fillPolicies();
+    if (!wanted_ && showSelection()) return;
+    read();
+  }
+
+  void fillPolicies() {
+    const auto stored = explorer().snapshot();
+    const PolicyPair pair = first_pair(*stored, *text());
+    for (size_t panel = 0; panel < 2; ++panel) {
+      QComboBox& box = *policies_[panel];
+      QString wanted = policyBefore_[panel];
+      if (wanted_) wanted = (*wanted_)[QLatin1String(panel == 0 ? "left" : "right")].toString();
+      box.clear();
+      int index = -1;
+      for (const size_t run : text()->places) {
+        const ExplanationRow& row = stored->explanation(stored->runs[run]);
+        if (index < 0 && QString::fromStdString(row.policy) == wanted) index = box.count();
+        box.addItem(policy_text(row.policy), QVariant::fromValue(run));
+      }
+      if (index < 0) index = box.findData(QVariant::fromValue(panel == 0 ? pair.left : pair.right));
+      box.setCurrentIndex(index);
+      box.setToolTip(policyName(panel));
+    }
+  }
+
+  void chooseText() {
+    policyBefore_ = {};
+    fillPolicies();
+    tellSelection(0);
+    read();
+  }
+
+  void choosePolicies(QComboBox* changed) {
+    tellSelection(changed == policies_[0] ? 0 : 1);
+    read();
+  }
+
+  /// Both policies are selected everywhere; the one that was chosen last is the current run.
+  void tellSelection(size_t current) {
+    const auto stored = explorer().snapshot();
+    std::vector<RunRef> runs = {stored->runs[place(1 - current)].ref};
+    const RunRef last = stored->runs[place(current)].ref;
+    if (runs.front() == last) runs.clear();
+    runs.push_back(last);
+    explorer().select(std::move(runs));
+  }
+
+  /// The last two explanations of one text that are selected, or the last one on the left. Whether anything
+  /// else is shown than before.
+  bool showSelection() {
+    const auto stored = explorer().snapshot();
+    if (!stored || texts_.empty()) return false;
+    std::vector<size_t> wanted;
+    const ExplainedText* of = nullptr;
+    const std::vector<RunRef>& selection = explorer().selection();
+    for (auto ref = selection.rbegin(); ref != selection.rend() && wanted.size() < 2; ++ref) {
+      const auto found = stored->places.find(*ref);
+      if (found == stored->places.end()) continue;
+      for (const ExplainedText& each : texts_) {
+        if ((of == nullptr || of == &each) &&
+            std::find(each.places.begin(), each.places.end(), found->second) != each.places.end()) {
+          of = &each;
+          wanted.insert(wanted.begin(), found->second);
+          break;
+        }
+      }
+    }
+    if (wanted.empty()) return false;
+    if (of != text()) {
+      text_->setCurrentIndex(static_cast<int>(of - texts_.data()));
+      policyBefore_ = {};
+      fillPolicies();
+    }
+    const auto is_shown = [&](size_t run) { return run == place(0) || run == place(1); };
+    if (!std::all_of(wanted.begin(), wanted.end(), is_shown)) {
+      policies_[0]->setCurrentIndex(policies_[0]->findData(QVariant::fromValue(wanted.front())));
+      if (wanted.size() == 2)
+        policies_[1]->setCurrentIndex(policies_[1]->findData(QVariant::fromValue(wanted.back())));
+    }
+    read();
+    return true;
+  }
+
+  /// Reads what is not read yet of the policies that are chosen, then shows them.
+  void read() {
+    const auto stored = explorer().snapshot();
+    policyBefore_ = {policyName(0), policyName(1)};
+    std::array<int64_t, 2> ids = {};
+    std::vector<int64_t> missing;
+    for (size_t panel = 0; panel < 2; ++panel) {
+      policies_[panel]->setToolTip(policyName(panel));
+      ids[panel] = stored->runs[place(panel)].ref.id;
+      if (!read_.contains(ids[panel])) missing.push_back(ids[panel]);
+    }
+    asked_ = ids;
+    if (missing.empty()) return show(ids);
+    std::map<int64_t, SharedExplanation> known = read_;
+    explorer().worker().read(
+        stored->path, this,
+        [missing, known](Store& store) {
+          std::map<int64_t, SharedExplanation> all = known;
+          for (const int64_t id : missing) {
+            std::optional<StoredExplanation> one = store.explanation(id);
+            if (!one) throw std::runtime_error("the explanation is no longer in the database");
+            // Explanations of one text share its record: the largest part of them.
+            for (const auto& [other_id, other] : all) {
+              if (one->row.attention_id && other->row.attention_id == one->row.attention_id)
+                one->explanation.attention = other->explanation.attention;
+            }
+            all[id] = std::make_shared<const StoredExplanation>(std::move(*one));
+          }
+          return all;
+        },
+        [this, stored, ids](const std::map<int64_t, SharedExplanation>& all) {
+          if (stored != explorer().snapshot()) return;
+          read_ = all;
+          if (ids == asked_) show(ids);
+        },
+        [this, ids](const QString& problem) {
+          if (ids == asked_) say(tr("The explanation could not be read: %1").arg(problem));
+        });
+  }
+
+  void show(const std::array<int64_t, 2>& ids) {
+    const int64_t text_before = shown_[0] ? shown_[0]->row.run_id : 0;
+    const bool same_text =
+        shown_[0] && shown_text_ == textKey() && shown_[0]->explanation.pieces.size() > 0 && text_before != 0;
+    shown_text_ = textKey();
+    shown_ = {read_.at(ids[0]), read_.at(ids[1])};
+    if (read_.size() > most_read) read_ = {{ids[0], shown_[0]}, {ids[1], shown_[1]}};
+    if (!map_->message().isEmpty()) {
+      const auto kept = shown_;
+      say({});
+      shown_ = kept;
+    }
+    setExtents();
+    const Explanation& explanation = shown_[0]->explanation;
+    if (!same_text) {
+      map_->setText(shown_pieces(*shown_[0]), explanation.verdict_begin, explanation.verdict_end);
+      fresh_ = true;
+      int token = wanted_ ? (*wanted_)[QLatin1String("token")].toInt(-1) : -1;
+      if (token < 0 || token >= static_cast<int>(explanation.pieces.size()))
+        token = most_asked_of_verdict(*shown_[0]);
+      map_->choose(token);
+    }
+    wanted_.reset();
+    compute();
+    audit();
+  }
+
+  void setExtents() {
+    MapExtent extent;
+    for (const SharedExplanation& each : shown_) {
+      const MapExtent own = map_extent(*each);
+      extent.layers = std::max(extent.layers, own.layers);
+      extent.heads = std::max(extent.heads, own.heads);
+      extent.steps = std::max(extent.steps, own.steps);
+    }
+    const bool record = shown_[0]->explanation.attention != nullptr;
+    attention_->setEnabled(record);
+    const auto wanted = [&](const char* key, int fallback, int shift) {
+      return wanted_ ? (*wanted_)[QLatin1String(key)].toInt(-shift) + shift : fallback;
+    };
+    const auto set = [](QSlider* slider, int most, int value) {
+      const QSignalBlocker quiet(slider);
+      slider->setRange(0, most);
+      slider->setValue(value);
+      slider->setEnabled(most > 0);
+    };
+    set(step_, extent.steps, wanted("step", step_->value(), 0));
+    set(layer_, extent.layers, wanted("layer", layer_->value(), 1));
+    set(head_, extent.heads, wanted("head", head_->value(), 1));
+  }
+
+  void showWords(const MapChoice& of) {
+    layer_words_->setText(of.layer < 0 ? tr("All layers") : tr("Layer %1").arg(of.layer));
+    head_words_->setText(of.head < 0 ? tr("All heads") : tr("Head %1").arg(of.head));
+    const QString read = step_words(shown_[0]->explanation.attention.get(), of.step);
+    const int room = step_words_->fontMetrics().averageCharWidth() * 30;
+    step_words_->setText(
+        tr("Step %1: %2").arg(of.step).arg(step_words_->fontMetrics().elidedText(read, Qt::ElideLeft, room)));
+    step_words_->setToolTip(read);
+  }
+
+  /// Computes what the sliders ask for on the reading thread; where they move meanwhile, once more.
+  void compute() {
+    if (!shown_[0]) return;
+    const MapChoice wanted = choice();
+    showWords(wanted);
+    again_ = computing_;
+    if (computing_) return;
+    computing_ = true;
+    const auto shown = shown_;
+    explorer().worker().run(
+        this,
+        [shown, wanted] {
+          std::vector<TokenStates> states;
+          for (const SharedExplanation& each : shown) states.push_back(token_states(*each, wanted));
+          return states;
+        },
+        [this, shown, wanted](const std::vector<TokenStates>& states) {
+          computing_ = false;
+          if (again_ || shown != shown_) return compute();
+          computed_ = wanted;
+          showPanels(states);
+        },
+        [this](const QString& problem) {
+          computing_ = false;
+          say(tr("The explanation could not be shown: %1").arg(problem));
+        });
+  }
+
+  void showPanels(const std::vector<TokenStates>& states) {
+    std::vector<TokenPanel> panels;
+    for (size_t i = 0; i < states.size(); ++i) {
+      const ExplanationRow& row = shown_[i]->row;
+      const AnswerWords answer = answer_words(row, row.log_odds);
+      const AnswerWords full = answer_words(row, row.full_log_odds);
+      TokenPanel panel;
+      panel.policy = QString::fromStdString(row.policy);
+      panel.title = policy_text(row.policy);
+      QStringList notes;
+      if (const QString bytes = bytes_words(row); !bytes.isEmpty()) notes += bytes;
+      if (row.verdict_end > row.verdict_begin) {
+        notes += tr("%1 of the verdict held%2")
+                     .arg(figure_text(states[i].verdict_held, FigureKind::share),
+                          states[i].caches > 1 ? tr(", over %1 heads").arg(states[i].caches) : QString());
+      }
+      panel.note = notes.join(QStringLiteral("; "));
+      panel.question = answer.question + QStringLiteral(" …");
+      panel.answer = answer.answer;
+      panel.odds = figure_text(answer.probability, FigureKind::share);
+      panel.differs = answer.answer != full.answer;
+      panel.reference =
+          tr("Full cache: %1, %2").arg(full.answer, figure_text(full.probability, FigureKind::share));
+      panel.effect = effect_words(row);
+      panel.states = states[i];
+      panels.push_back(std::move(panel));
+    }
+    map_->setPanels(std::move(panels));
+    if (fresh_) map_->showToken(shown_[0]->row.verdict_begin, true);
+    fresh_ = false;
+    map_->choose(map_->chosen());
+  }
+
+  void audit() {
+    const int token = map_->chosen();
+    if (!shown_[0]) return;
+    if (token < 0) {
+      audit_title_->setText(tr("Click a token to see what became of it in every head."));
+      for (TokenAuditTable* table : audits_) table->showMessage({});
+      return;
+    }
+    audit_title_->setText(
+        tr("<b>“%1”</b> (token %2)").arg(map_->piece(token).trimmed().toHtmlEscaped()).arg(token));
+    if (!shown_[0]->explanation.attention) {
+      for (TokenAuditTable* table : audits_)
+        table->showMessage(tr("Stored by a program that did not record attention: run explain again."));
+      return;
+    }
+    const auto shown = shown_;
+    explorer().worker().run(
+        this,
+        [shown, token] {
+          std::vector<std::vector<HeadAudit>> audits;
+          for (const SharedExplanation& each : shown) {
+            audits.push_back(
+                audit_token(each->explanation.policies.front(), *each->explanation.attention, token));
+          }
+          return audits;
+        },
+        [this, shown, token](const std::vector<std::vector<HeadAudit>>& audits) {
+          if (shown != shown_ || token != map_->chosen()) return;
+          for (size_t i = 0; i < audits.size(); ++i) {
+            audits_[i]->show(policy_text(shown[i]->row.policy), audits[i],
+                             shown[i]->explanation.attention->steps());
+          }
+        });
+  }
+
+  QComboBox* text_;
+  std::array<QComboBox*, 2> policies_;
+  QSlider* step_;
+  QSlider* layer_;
+  QSlider* head_;
+  QLabel* step_words_;
+  QLabel* layer_words_;
+  QLabel* head_words_;
+  QCheckBox* attention_;
+  TokenText* map_;
+  QLabel* audit_title_;
+  std::array<TokenAuditTable*, 2> audits_;
+
+  std::vector<ExplainedText> texts_;
+  std::array<QString, 2> policyBefore_;
+  std::optional<QJsonObject> wanted_;  // of a session, until its explanation is there
+  std::map<int64_t, SharedExplanation> read_;
+  std::array<int64_t, 2> asked_ = {};  // runs
+  std::array<SharedExplanation, 2> shown_;
+  QString shown_text_;
+  bool fresh_ = false;  // the text was not shown before
+  bool computing_ = false;
+  bool again_ = false;
+  MapChoice computed_;
+};
+
+}  // namespace
+
+View* make_tokens_view(Explorer& explorer, QWidget* parent) { return new TokensView(explorer, parent); }
+
+}  // namespace razorscope::gui

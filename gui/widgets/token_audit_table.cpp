@@ -1,0 +1,53 @@
+#include "gui/widgets/token_audit_table.hpp"
+
+#include <QHeaderView>
+#include <QLabel>
+#include <QSortFilterProxyModel>
+#include <QTableView>
+#include <QVBoxLayout>
+#include <utility>
+
+namespace razorscope::gui {
+
+TokenAuditTable::TokenAuditTable(QWidget* parent)
+    : QWidget(parent),
+      model_(new TokenAuditModel(this)),
+      words_(new QLabel(this)),
+      table_(new QTableView(this)) {
+  auto* sorted = new QSortFilterProxyModel(this);
+  sorted->setSourceModel(model_);
+  sorted->setSortRole(TokenAuditModel::sortRole);
+  table_->setModel(sorted);
+  table_->setSortingEnabled(true);
+  table_->sortByColumn(TokenAuditModel::asked, Qt::DescendingOrder);
+  table_->setSelectionBehavior(QAbstractItemView::SelectRows);
+  table_->verticalHeader()->hide();
+  table_->verticalHeader()->setDefaultSectionSize(table_->fontMetrics().height() + 4);
+  table_->horizontalHeader()->setStretchLastSection(true);
+  table_->setMinimumHeight(60);
+  words_->setWordWrap(true);
+  words_->setTextInteractionFlags(Qt::TextSelectableByMouse);
+  auto* layout = new QVBoxLayout(this);
+  layout->setContentsMargins(0, 0, 0, 0);
+  layout->addWidget(words_);
+  layout->addWidget(table_, 1);
+}
+
+void TokenAuditTable::show(const QString& heading, std::vector<HeadAudit> audits, int steps) {
+  words_->setText(audit_words(audits, steps));
+  table_->setAccessibleName(tr("Heads of %1").arg(heading));
+  const bool was_empty = model_->audits().empty();
+  model_->setAudits(std::move(audits), steps);
+  if (was_empty) table_->resizeColumnsToContents();
+  table_->show();
+}
+
+void TokenAuditTable::showMessage(const QString& text) {
+  model_->setAudits({}, 0);
+  words_->setText(text);
+  table_->hide();
+}
+
+QString TokenAuditTable::words() const { return words_->text(); }
+
+}  // namespace razorscope::gui
