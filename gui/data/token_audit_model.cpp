@@ -1,6 +1,7 @@
 #include "gui/data/token_audit_model.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <utility>
 
@@ -18,12 +19,13 @@ struct AuditColumn {
 constexpr AuditColumn audit_columns[] = {
     {"Layer", "of the model, from 0"},
     {"Head", "the policy's cache in this layer, from 0"},
-    {"Fate", "at the end of the text"},
     {"Lost", "when the head lost it: at the end of the text, or after so many tokens of the question"},
+    {"Missed %",
+     "of the question's attention in this head (full+f32), what came after it had lost the token"},
+    {"Asked %", "share of the question's attention in this head (full+f32)"},
     {"Score", "attention that the text's own queries gave it, summed over them (full+f32)"},
     {"Rank", "by score among the text's tokens, 1 = most attended"},
-    {"Asked (%)", "share of the question's attention in this head (full+f32)"},
-    {"Missed (%)", "the part of it that came after the head had lost the token"},
+    {"Fate", "at the end of the text"},
 };
 
 QString percent(double share) { return figure_text(100.0 * share, FigureKind::error); }

@@ -13,7 +13,7 @@ class TokenAuditModel : public QAbstractTableModel {
   Q_OBJECT
 
  public:
-  enum Column { layer, head, fate, left, accumulated, rank, asked, missed };
+  enum Column { layer, head, left, missed, asked, accumulated, rank, fate };
   enum Role { sortRole = Qt::UserRole };  // a number in every column
 
   explicit TokenAuditModel(QObject* parent = nullptr) : QAbstractTableModel(parent) {}

@@ -7,10 +7,11 @@
 #include <QVBoxLayout>
 #include <algorithm>
 #include <array>
-#include <map>
 #include <optional>
+#include <utility>
 
 #include "gui/data/explained_text.hpp"
+#include "gui/data/explanation_shelf.hpp"
 #include "gui/data/format.hpp"
 #include "gui/data/token_words.hpp"
 #include "gui/views/view.hpp"
@@ -20,7 +21,7 @@
 namespace razorscope::gui {
 namespace {
 
-constexpr size_t most_read = 12;  // explanations that are kept
+constexpr int step_letters = 30;  // of the question, beside the slider
 
 QString no_explanation() {
   return QStringLiteral(
@@ -29,6 +30,12 @@ QString no_explanation() {
       "--verdict \"the ending is a disappointment\" --equal-bytes 0.2 --policies "
       "\"h2o;window;razor;occam+q8_0\"");
 }
+
+/// What the reading thread makes of a choice.
+struct ComputedMap {
+  std::vector<TokenStates> states;
+  int telling = -1;  // the token that tells most, where none is chosen
+};
 
 /// A text under two policies side by side, as some heads hold it, and what the model answers after it.
 class TokensView final : public View {
@@ -58,6 +65,7 @@ class TokensView final : public View {
     step_->setAccessibleName(tr("Tokens of the question that were read"));
     layer_->setAccessibleName(tr("Layer"));
     head_->setAccessibleName(tr("Head"));
+    attention_->setObjectName(QStringLiteral("attention"));
     attention_->setToolTip(
         tr("Underline what the question looks at with the full cache: the thicker, the more.\n"
            "At the end of the text of the whole question, at a step of the token that was read last."));
@@ -72,7 +80,7 @@ class TokensView final : public View {
     map_->setCsv([this] {
       std::vector<NamedStates> policies;
       for (size_t i = 0; i < map_->panels().size(); ++i)
-        policies.push_back({shown_[i], map_->panels()[i].states});
+        policies.push_back({drawn_[i], map_->panels()[i].states});
       return token_map_csv(policies, computed_);
     });
   }
@@ -101,7 +109,7 @@ class TokensView final : public View {
 
  protected:
   void update(Changes changes) override {
-    if (changes & newSnapshot) read_.clear();
+    if (changes & newSnapshot) shelf_.clear();
     if (changes & (newSnapshot | newFilter)) {
       fill();
     } else if (changes & newSelection) {
@@ -129,6 +137,10 @@ class TokensView final : public View {
       sliders->addWidget(words);
       sliders->addWidget(slider, stretch);
     };
+    const QFontMetrics metrics = fontMetrics();
+    layer_words_->setMinimumWidth(metrics.horizontalAdvance(tr("All layers")));
+    head_words_->setMinimumWidth(metrics.horizontalAdvance(tr("All heads")));
+    step_words_->setFixedWidth(metrics.averageCharWidth() * step_letters);
     add(layer_words_, layer_, 2);
     add(head_words_, head_, 1);
     add(step_words_, step_, 2);
@@ -172,7 +184,7 @@ class TokensView final : public View {
   }
 
   void say(const QString& why) {
-    shown_ = {};
+    shown_.clear();
     map_->setMessage(why);
     map_->setPanels({});
     for (TokenAuditTable* table : audits_) table->showMessage({});
@@ -281,71 +293,37 @@ class TokensView final : public View {
     return true;
   }
 
-  /// Reads what is not read yet of the policies that are chosen, then shows them.
+  /// Reads the policies that are chosen, then shows them; one panel where both are the same.
   void read() {
     const auto stored = explorer().snapshot();
     policyBefore_ = {policyName(0), policyName(1)};
-    std::array<int64_t, 2> ids = {};
-    std::vector<int64_t> missing;
+    std::vector<int64_t> runs;
     for (size_t panel = 0; panel < 2; ++panel) {
       policies_[panel]->setToolTip(policyName(panel));
-      ids[panel] = stored->runs[place(panel)].ref.id;
-      if (!read_.contains(ids[panel])) missing.push_back(ids[panel]);
+      runs.push_back(stored->runs[place(panel)].ref.id);
     }
-    asked_ = ids;
-    if (missing.empty()) return show(ids);
-    std::map<int64_t, SharedExplanation> known = read_;
-    explorer().worker().read(
-        stored->path, this,
-        [missing, known](Store& store) {
-          std::map<int64_t, SharedExplanation> all = known;
-          for (const int64_t id : missing) {
-            std::optional<StoredExplanation> one = store.explanation(id);
-            if (!one) throw std::runtime_error("the explanation is no longer in the database");
-            // Explanations of one text share its record: the largest part of them.
-            for (const auto& [other_id, other] : all) {
-              if (one->row.attention_id && other->row.attention_id == one->row.attention_id)
-                one->explanation.attention = other->explanation.attention;
-            }
-            all[id] = std::make_shared<const StoredExplanation>(std::move(*one));
-          }
-          return all;
-        },
-        [this, stored, ids](const std::map<int64_t, SharedExplanation>& all) {
-          if (stored != explorer().snapshot()) return;
-          read_ = all;
-          if (ids == asked_) show(ids);
-        },
-        [this, ids](const QString& problem) {
-          if (ids == asked_) say(tr("The explanation could not be read: %1").arg(problem));
-        });
+    if (runs.front() == runs.back()) runs.pop_back();
+    shelf_.read(
+        explorer(), this, runs, [this](const std::vector<SharedExplanation>& read) { show(read); },
+        [this](const QString& problem) { say(tr("The explanation could not be read: %1").arg(problem)); });
   }
 
-  void show(const std::array<int64_t, 2>& ids) {
-    const int64_t text_before = shown_[0] ? shown_[0]->row.run_id : 0;
-    const bool same_text =
-        shown_[0] && shown_text_ == textKey() && shown_[0]->explanation.pieces.size() > 0 && text_before != 0;
+  void show(const std::vector<SharedExplanation>& read) {
+    if (!map_->message().isEmpty()) say({});
+    const bool same_text = !shown_.empty() && shown_text_ == textKey();
+    shown_ = read;
     shown_text_ = textKey();
-    shown_ = {read_.at(ids[0]), read_.at(ids[1])};
-    if (read_.size() > most_read) read_ = {{ids[0], shown_[0]}, {ids[1], shown_[1]}};
-    if (!map_->message().isEmpty()) {
-      const auto kept = shown_;
-      say({});
-      shown_ = kept;
-    }
     setExtents();
-    const Explanation& explanation = shown_[0]->explanation;
+    const StoredExplanation& first = *shown_.front();
     if (!same_text) {
-      map_->setText(shown_pieces(*shown_[0]), explanation.verdict_begin, explanation.verdict_end);
+      const Explanation& explanation = first.explanation;
+      map_->setText(shown_pieces(first), explanation.verdict_begin, explanation.verdict_end);
       fresh_ = true;
-      int token = wanted_ ? (*wanted_)[QLatin1String("token")].toInt(-1) : -1;
-      if (token < 0 || token >= static_cast<int>(explanation.pieces.size()))
-        token = most_asked_of_verdict(*shown_[0]);
-      map_->choose(token);
     }
+    if (wanted_) map_->choose((*wanted_)[QLatin1String("token")].toInt(-1));
     wanted_.reset();
     compute();
-    audit();
+    if (map_->chosen() >= 0) audit();
   }
 
   void setExtents() {
@@ -356,7 +334,7 @@ class TokensView final : public View {
       extent.heads = std::max(extent.heads, own.heads);
       extent.steps = std::max(extent.steps, own.steps);
     }
-    const bool record = shown_[0]->explanation.attention != nullptr;
+    const bool record = shown_.front()->explanation.attention != nullptr;
     attention_->setEnabled(record);
     const auto wanted = [&](const char* key, int fallback, int shift) {
       return wanted_ ? (*wanted_)[QLatin1String(key)].toInt(-shift) + shift : fallback;
@@ -375,16 +353,17 @@ class TokensView final : public View {
   void showWords(const MapChoice& of) {
     layer_words_->setText(of.layer < 0 ? tr("All layers") : tr("Layer %1").arg(of.layer));
     head_words_->setText(of.head < 0 ? tr("All heads") : tr("Head %1").arg(of.head));
-    const QString read = step_words(shown_[0]->explanation.attention.get(), of.step);
-    const int room = step_words_->fontMetrics().averageCharWidth() * 30;
-    step_words_->setText(
-        tr("Step %1: %2").arg(of.step).arg(step_words_->fontMetrics().elidedText(read, Qt::ElideLeft, room)));
+    const QString read = step_words(shown_.front()->explanation.attention.get(), of.step);
+    const QString before = tr("Step %1: ").arg(of.step);
+    const QFontMetrics metrics = step_words_->fontMetrics();
+    const int room = step_words_->width() - metrics.horizontalAdvance(before) - 4;
+    step_words_->setText(before + metrics.elidedText(read, Qt::ElideLeft, room));
     step_words_->setToolTip(read);
   }
 
   /// Computes what the sliders ask for on the reading thread; where they move meanwhile, once more.
   void compute() {
-    if (!shown_[0]) return;
+    if (shown_.empty()) return;
     const MapChoice wanted = choice();
     showWords(wanted);
     again_ = computing_;
@@ -393,16 +372,17 @@ class TokensView final : public View {
     const auto shown = shown_;
     explorer().worker().run(
         this,
-        [shown, wanted] {
-          std::vector<TokenStates> states;
-          for (const SharedExplanation& each : shown) states.push_back(token_states(*each, wanted));
-          return states;
+        [shown, wanted, none_chosen = map_->chosen() < 0] {
+          ComputedMap result;
+          for (const SharedExplanation& each : shown) result.states.push_back(token_states(*each, wanted));
+          if (none_chosen) result.telling = most_asked_of_verdict(*shown.front());
+          return result;
         },
-        [this, shown, wanted](const std::vector<TokenStates>& states) {
+        [this, shown, wanted](const ComputedMap& result) {
           computing_ = false;
           if (again_ || shown != shown_) return compute();
           computed_ = wanted;
-          showPanels(states);
+          showPanels(result);
         },
         [this](const QString& problem) {
           computing_ = false;
@@ -410,42 +390,21 @@ class TokensView final : public View {
         });
   }
 
-  void showPanels(const std::vector<TokenStates>& states) {
+  void showPanels(const ComputedMap& result) {
     std::vector<TokenPanel> panels;
-    for (size_t i = 0; i < states.size(); ++i) {
-      const ExplanationRow& row = shown_[i]->row;
-      const AnswerWords answer = answer_words(row, row.log_odds);
-      const AnswerWords full = answer_words(row, row.full_log_odds);
-      TokenPanel panel;
-      panel.policy = QString::fromStdString(row.policy);
-      panel.title = policy_text(row.policy);
-      QStringList notes;
-      if (const QString bytes = bytes_words(row); !bytes.isEmpty()) notes += bytes;
-      if (row.verdict_end > row.verdict_begin) {
-        notes += tr("%1 of the verdict held%2")
-                     .arg(figure_text(states[i].verdict_held, FigureKind::share),
-                          states[i].caches > 1 ? tr(", over %1 heads").arg(states[i].caches) : QString());
-      }
-      panel.note = notes.join(QStringLiteral("; "));
-      panel.question = answer.question + QStringLiteral(" …");
-      panel.answer = answer.answer;
-      panel.odds = figure_text(answer.probability, FigureKind::share);
-      panel.differs = answer.answer != full.answer;
-      panel.reference =
-          tr("Full cache: %1, %2").arg(full.answer, figure_text(full.probability, FigureKind::share));
-      panel.effect = effect_words(row);
-      panel.states = states[i];
-      panels.push_back(std::move(panel));
-    }
+    for (size_t i = 0; i < result.states.size(); ++i)
+      panels.push_back(token_panel(*shown_[i], result.states[i]));
     map_->setPanels(std::move(panels));
-    if (fresh_) map_->showToken(shown_[0]->row.verdict_begin, true);
-    fresh_ = false;
-    map_->choose(map_->chosen());
+    drawn_ = shown_;
+    if (std::exchange(fresh_, false)) map_->showToken(shown_.front()->row.verdict_begin, true);
+    const bool none_chosen = map_->chosen() < 0;
+    map_->choose(none_chosen ? result.telling : map_->chosen());
+    if (none_chosen) audit();
   }
 
   void audit() {
     const int token = map_->chosen();
-    if (!shown_[0]) return;
+    if (shown_.empty()) return;
     if (token < 0) {
       audit_title_->setText(tr("Click a token to see what became of it in every head."));
       for (TokenAuditTable* table : audits_) table->showMessage({});
@@ -453,11 +412,12 @@ class TokensView final : public View {
     }
     audit_title_->setText(
         tr("<b>“%1”</b> (token %2)").arg(map_->piece(token).trimmed().toHtmlEscaped()).arg(token));
-    if (!shown_[0]->explanation.attention) {
+    if (!shown_.front()->explanation.attention) {
       for (TokenAuditTable* table : audits_)
         table->showMessage(tr("Stored by a program that did not record attention: run explain again."));
       return;
     }
+    for (size_t i = 0; i < audits_.size(); ++i) audits_[i]->setVisible(i < shown_.size());
     const auto shown = shown_;
     explorer().worker().run(
         this,
@@ -494,9 +454,9 @@ class TokensView final : public View {
   std::vector<ExplainedText> texts_;
   std::array<QString, 2> policyBefore_;
   std::optional<QJsonObject> wanted_;  // of a session, until its explanation is there
-  std::map<int64_t, SharedExplanation> read_;
-  std::array<int64_t, 2> asked_ = {};  // runs
-  std::array<SharedExplanation, 2> shown_;
+  ExplanationShelf shelf_;
+  std::vector<SharedExplanation> shown_;  // from the left to the right
+  std::vector<SharedExplanation> drawn_;  // those of the panels, until new ones are computed
   QString shown_text_;
   bool fresh_ = false;  // the text was not shown before
   bool computing_ = false;

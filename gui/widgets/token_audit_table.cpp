@@ -19,12 +19,13 @@ TokenAuditTable::TokenAuditTable(QWidget* parent)
   sorted->setSortRole(TokenAuditModel::sortRole);
   table_->setModel(sorted);
   table_->setSortingEnabled(true);
-  table_->sortByColumn(TokenAuditModel::asked, Qt::DescendingOrder);
+  table_->sortByColumn(TokenAuditModel::missed, Qt::DescendingOrder);
   table_->setSelectionBehavior(QAbstractItemView::SelectRows);
   table_->verticalHeader()->hide();
   table_->verticalHeader()->setDefaultSectionSize(table_->fontMetrics().height() + 4);
   table_->horizontalHeader()->setStretchLastSection(true);
-  table_->setMinimumHeight(60);
+  table_->horizontalHeader()->setMinimumSectionSize(20);
+  table_->setMinimumHeight(50);
   words_->setWordWrap(true);
   words_->setTextInteractionFlags(Qt::TextSelectableByMouse);
   auto* layout = new QVBoxLayout(this);
@@ -36,9 +37,8 @@ TokenAuditTable::TokenAuditTable(QWidget* parent)
 void TokenAuditTable::show(const QString& heading, std::vector<HeadAudit> audits, int steps) {
   words_->setText(audit_words(audits, steps));
   table_->setAccessibleName(tr("Heads of %1").arg(heading));
-  const bool was_empty = model_->audits().empty();
   model_->setAudits(std::move(audits), steps);
-  if (was_empty) table_->resizeColumnsToContents();
+  table_->resizeColumnsToContents();
   table_->show();
 }
 

@@ -33,13 +33,16 @@ void paint_verdict(QPainter& painter, const TokenLayout& layout, const TokenStat
     for (const TokenFragment& fragment : layout.fragmentsOf(token)) {
       if (fragment.text.isEmpty()) continue;
       const QRectF rect = layout.rectOf(fragment);
+      // What is far out of sight makes the outline no different.
+      if (rect.bottom() < visible.top() - 2.0 * rect.height() ||
+          rect.top() > visible.bottom() + 2.0 * rect.height())
+        continue;
       if (fragment.line != line) lines.push_back(rect);
       lines.back() |= rect;
       line = fragment.line;
     }
   }
-  if (lines.empty() || lines.back().bottom() < visible.top() || lines.front().top() > visible.bottom())
-    return;
+  if (lines.empty()) return;
   const double top = lines.front().top();
   painter.fillRect(QRectF(-bar_distance, top, 3.0, lines.back().bottom() - top),
                    colour(paints::frame, look.dark));

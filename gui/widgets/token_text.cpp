@@ -8,7 +8,6 @@
 #include <QWheelEvent>
 #include <algorithm>
 #include <cmath>
-#include <set>
 
 #include "gui/data/token_words.hpp"
 #include "gui/widgets/token_style.hpp"
@@ -19,6 +18,7 @@ namespace {
 constexpr int margin = 10;
 constexpr int inner = 14;  // between a panel's edge and its text: room for the verdict's bar and outline
 constexpr int highest_picture = 6000;
+constexpr int fewest_lines = 7;  // of text; with fewer the words around it are cut
 constexpr double least_zoom = 0.5;
 constexpr double most_zoom = 4.0;
 
@@ -92,15 +92,15 @@ void TokenText::measure() {
 void TokenText::arrange() {
   const double scrolled =
       static_cast<double>(verticalScrollBar()->value()) / std::max(1, verticalScrollBar()->maximum());
-  legend_ = legendOf();
-  const Frame frame = frameOf(viewport()->width());
+  legend_ = token_legend(panels_, verdict_end_ > verdict_begin_, attention_);
+  Frame frame = frameOf(viewport()->width(), false);
+  if (page(frame) < fewest_lines * layout_.lineHeight()) frame = frameOf(viewport()->width(), true);
   const bool wraps = frame.text_width != frame_.text_width;
   frame_ = frame;
   if (wraps) layout_.wrap(frame.text_width);
-  const int page = std::max(1, viewport()->height() - frame.top() - frame.footer);
   QScrollBar* const bar = verticalScrollBar();
-  bar->setRange(0, std::max(0, static_cast<int>(std::ceil(layout_.height())) - page));
-  bar->setPageStep(page);
+  bar->setRange(0, std::max(0, static_cast<int>(std::ceil(layout_.height())) - page(frame)));
+  bar->setPageStep(page(frame));
   bar->setSingleStep(static_cast<int>(layout_.lineHeight()));
   if (wraps) bar->setValue(static_cast<int>(std::lround(scrolled * bar->maximum())));
   viewport()->update();
@@ -120,17 +120,25 @@ void TokenText::showToken(int token, bool as_first) {
   }
 }
 
-TokenText::Frame TokenText::frameOf(int width) const {
+int TokenText::page(const Frame& frame) const {
+  return std::max(1, viewport()->height() - frame.top() - frame.footer);
+}
+
+TokenText::Frame TokenText::frameOf(int width, bool compact) const {
   Frame frame;
+  frame.compact = compact;
   frame.width = width;
   const auto count = static_cast<double>(std::max<size_t>(1, panels_.size()));
   frame.panel_width = std::floor((width - margin * (count + 1.0)) / count);
   frame.text_width = std::max(40.0, frame.panel_width - 2.0 * inner);
-  frame.legend = paintLegend(nullptr, width);
-  frame.header = panels_.empty() ? 0 : 2 * fontMetrics().height() + 16;
+  const PanelStyle style = panelStyle(compact);
+  frame.legend = panels_.empty() || compact
+                     ? 0
+                     : paint_token_legend(nullptr, legend_, style, QRectF(margin, 4.0, width - margin, 1.0));
+  const QRectF room(0.0, 0.0, frame.panel_width, 10'000.0);
   for (const TokenPanel& panel : panels_) {
-    frame.footer =
-        std::max(frame.footer, paintFooter(nullptr, panel, QRectF(0, 0, frame.panel_width, 10'000)) + margin);
+    frame.header = std::max(frame.header, paint_panel_header(nullptr, panel, style, room));
+    frame.footer = std::max(frame.footer, paint_panel_answer(nullptr, panel, style, room) + margin);
   }
   return frame;
 }
@@ -140,142 +148,25 @@ double TokenText::panelX(const Frame& frame, size_t panel) const {
 }
 double TokenText::textX(const Frame& frame, size_t panel) const { return panelX(frame, panel) + inner; }
 
-QStringList TokenText::legendOf() const {
-  std::set<TokenFate> there;
-  bool whole = false;
-  for (const TokenPanel& panel : panels_) {
-    for (const TokenState& token : panel.states.tokens) {
-      if (!there.contains(token.fate)) there.insert(token.fate);
-    }
-    whole = whole || panel.states.whole > 0;
-  }
-  QStringList texts;
-  for (const TokenFate fate : fates_in_order()) {
-    if (there.contains(fate)) texts += fate_name(fate);
-  }
-  if (!panels_.empty() && panels_.front().states.caches > 1) texts += tr("stronger: held by more heads");
-  if (verdict_end_ > verdict_begin_) {
-    texts += tr("verdict");
-    if (whole) texts += tr("verdict held by retrieval heads");
-  }
-  if (attention_) texts += tr("attention of the question");
-  return texts;
-}
-
-int TokenText::paintLegend(QPainter* painter, int width) const {
-  if (panels_.empty()) return 0;
-  const bool dark = is_dark(palette());
-  const QFontMetrics metrics(font());
-  const int height = metrics.height() + 6;
-  const int box = metrics.height() - 2;
-  int x = margin;
-  int y = 4;
-  for (const QString& text : legend_) {
-    const bool has_mark = text != tr("stronger: held by more heads");
-    const int needed = (has_mark ? box + 5 : 0) + metrics.horizontalAdvance(text) + 16;
-    if (x > margin && x + needed > width) {
-      x = margin;
-      y += height;
-    }
-    if (painter != nullptr) {
-      const QRectF mark(x, y + (height - box) / 2.0, box, box);
-      for (const TokenFate fate : fates_in_order()) {
-        if (text != fate_name(fate)) continue;
-        const bool held = fate != TokenFate::dropped && fate != TokenFate::folded;
-        const TokenInk ink = token_ink(fate, held ? 1.0 : 0.0, dark);
-        painter->fillRect(mark, held ? ink.ground : QColor(Qt::transparent));
-        painter->setPen(ink.text);
-        painter->drawText(mark, Qt::AlignCenter, QStringLiteral("a"));
-        if (fate == TokenFate::folded) {
-          painter->setPen(QPen(colour(fate_paint(fate), dark), 1.5, Qt::DotLine));
-          painter->drawLine(mark.bottomLeft(), mark.bottomRight());
-        }
-      }
-      if (text == tr("verdict"))
-        painter->fillRect(QRectF(x + box - 5.0, mark.top(), 3.0, box), colour(paints::frame, dark));
-      if (text == tr("verdict held by retrieval heads")) {
-        painter->setPen(QPen(policy_colour(QStringLiteral("razor"), dark), 2.0));
-        painter->setBrush(Qt::NoBrush);
-        painter->drawRect(mark.adjusted(1.0, 1.0, -1.0, -1.0));
-      }
-      if (text == tr("attention of the question"))
-        painter->fillRect(QRectF(x, mark.bottom() - 4.0, box, 4.0), colour(paints::warning, dark));
-      painter->setPen(colour(paints::soft, dark));
-      painter->drawText(QRectF(x + (has_mark ? box + 5 : 0), y, needed, height),
-                        Qt::AlignLeft | Qt::AlignVCenter, text);
-    }
-    x += needed;
-  }
-  return y + height + 2;
-}
-
-void TokenText::paintHeader(QPainter& painter, const Frame& frame, size_t panel) const {
-  const bool dark = is_dark(palette());
-  const TokenPanel& shown = panels_[panel];
-  const double x = panelX(frame, panel);
-  const double y = frame.legend;
-  painter.fillRect(QRectF(x, y, frame.panel_width, 4.0), policy_colour(shown.policy, dark));
-  QFont bold = font();
-  bold.setBold(true);
-  const QFontMetricsF title(bold);
-  const QFontMetricsF note(font());
-  painter.setFont(bold);
-  painter.setPen(colour(paints::ink, dark));
-  painter.drawText(QRectF(x, y + 6.0, frame.panel_width, title.height()), Qt::AlignLeft | Qt::AlignVCenter,
-                   title.elidedText(shown.title, Qt::ElideRight, frame.panel_width));
-  painter.setFont(font());
-  painter.setPen(colour(paints::soft, dark));
-  painter.drawText(QRectF(x, y + 7.0 + title.height(), frame.panel_width, note.height()),
-                   Qt::AlignLeft | Qt::AlignVCenter,
-                   note.elidedText(shown.note, Qt::ElideRight, frame.panel_width));
-}
-
-int TokenText::paintFooter(QPainter* painter, const TokenPanel& panel, const QRectF& place) const {
-  const bool dark = is_dark(palette());
-  double y = place.top() + 6.0;
-  const auto line = [&](const QString& text, const QFont& with, const QColor& pen) {
-    if (text.isEmpty()) return;
-    constexpr int flags = Qt::AlignLeft | Qt::AlignTop | Qt::TextWordWrap;
-    const QRectF room(place.left() + 8.0, y, place.width() - 16.0, 1'000.0);
-    const QRectF taken = QFontMetricsF(with).boundingRect(room, flags, text);
-    if (painter != nullptr) {
-      painter->setFont(with);
-      painter->setPen(pen);
-      painter->drawText(room, flags, text);
-    }
-    y += taken.height() + 2.0;
-  };
-  QFont large = font();
-  large.setBold(true);
-  if (large.pointSizeF() > 0.0) large.setPointSizeF(large.pointSizeF() * 1.15);
-  line(panel.question, font(), colour(paints::soft, dark));
-  line(QStringLiteral("→ %1, %2").arg(panel.answer, panel.odds), large,
-       colour(panel.differs ? paints::warning : paints::ink, dark));
-  line(panel.reference, font(), colour(panel.differs ? paints::warning : paints::soft, dark));
-  line(panel.effect, font(), colour(paints::soft, dark));
-  return static_cast<int>(std::ceil(y - place.top() + 4.0));
-}
+PanelStyle TokenText::panelStyle(bool compact) const { return {font(), is_dark(palette()), compact}; }
 
 void TokenText::paintAll(QPainter& painter, const Frame& frame, const TokenLayout& layout, double scrolled,
                          int text_height) const {
-  const bool dark = is_dark(palette());
-  painter.setFont(font());
-  paintLegend(&painter, frame.width);
-  TokenLook look{verdict_begin_, verdict_end_, chosen_, attention_, dark};
+  const PanelStyle style = panelStyle(frame.compact);
+  if (!frame.compact)
+    paint_token_legend(&painter, legend_, style, QRectF(margin, 4.0, frame.width - margin, 1.0));
+  const TokenLook look{verdict_begin_, verdict_end_, chosen_, attention_, style.dark};
   for (size_t i = 0; i < panels_.size(); ++i) {
-    paintHeader(painter, frame, i);
+    const double x = panelX(frame, i);
+    paint_panel_header(&painter, panels_[i], style, QRectF(x, frame.legend, frame.panel_width, frame.header));
     painter.save();
-    painter.setClipRect(QRectF(panelX(frame, i), frame.top(), frame.panel_width, text_height));
+    painter.setClipRect(QRectF(x, frame.top(), frame.panel_width, text_height));
     painter.translate(textX(frame, i), frame.top() - scrolled);
     paint_tokens(painter, layout, panels_[i].states, look,
                  QRectF(0.0, scrolled, frame.text_width, text_height));
     painter.restore();
-    const QRectF footer(panelX(frame, i), frame.top() + text_height + 2.0, frame.panel_width,
-                        frame.footer - margin);
-    painter.setPen(QPen(colour(panels_[i].differs ? paints::warning : paints::grid, dark), 1.0));
-    painter.setBrush(Qt::NoBrush);
-    painter.drawRect(footer);
-    paintFooter(&painter, panels_[i], footer);
+    paint_panel_answer(&painter, panels_[i], style,
+                       QRectF(x, frame.top() + text_height + 2.0, frame.panel_width, frame.footer - margin));
   }
 }
 
@@ -289,12 +180,12 @@ void TokenText::paintEvent(QPaintEvent* /*event*/) {
                      message_);
     return;
   }
-  paintAll(painter, frame_, layout_, verticalScrollBar()->value(),
-           std::max(1, viewport()->height() - frame_.top() - frame_.footer));
+  paintAll(painter, frame_, layout_, verticalScrollBar()->value(), page(frame_));
 }
 
 QSize TokenText::pictureSize() const {
-  const int all = frame_.top() + frame_.footer + static_cast<int>(std::ceil(layout_.height())) + 4;
+  const Frame frame = frameOf(viewport()->width(), false);
+  const int all = frame.top() + frame.footer + static_cast<int>(std::ceil(layout_.height())) + 4;
   return {std::max(1, viewport()->width()), std::clamp(all, 1, highest_picture)};
 }
 
@@ -306,7 +197,7 @@ void TokenText::paintPicture(QCPPainter& painter, const QSize& size) {
     painter.drawText(QRect(QPoint(), size), Qt::AlignCenter | Qt::TextWordWrap, message_);
     return;
   }
-  const Frame frame = frameOf(size.width());
+  const Frame frame = frameOf(size.width(), false);
   TokenLayout layout = layout_;
   layout.wrap(frame.text_width);
   paintAll(painter, frame, layout, 0.0, std::max(1, size.height() - frame.top() - frame.footer));

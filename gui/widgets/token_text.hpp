@@ -4,25 +4,11 @@
 #include <functional>
 #include <vector>
 
-#include "gui/data/token_map.hpp"
 #include "gui/widgets/picture.hpp"
 #include "gui/widgets/token_layout.hpp"
+#include "gui/widgets/token_panel.hpp"
 
 namespace razorscope::gui {
-
-/// One policy's text and what the model answers after it, in words.
-struct TokenPanel {
-  QString policy;  // its canonical name, for its colour
-  QString title;
-  QString note;      // what it holds
-  QString question;  // what the answer completes
-  QString answer;
-  QString odds;          // "99.1 %"
-  QString reference;     // what the full cache answers
-  bool differs = false;  // from that
-  QString effect;        // of the verdict
-  TokenStates states;
-};
 
 /// A text under policies side by side: each token coloured by what became of it, the answer below. Tokens are
 /// laid out once for a width and a font, and only those that are seen are painted. All panels scroll
@@ -83,22 +69,22 @@ class TokenText : public QAbstractScrollArea, public Picture {
     int legend = 0;  // heights
     int header = 0;
     int footer = 0;
+    bool compact = false;
     double panel_width = 0.0;
     double text_width = 0.0;
 
     int top() const { return legend + header; }
   };
-  Frame frameOf(int width) const;
+  /// compact: as much room for the text as can be.
+  Frame frameOf(int width, bool compact) const;
+  int page(const Frame& frame) const;
   double panelX(const Frame& frame, size_t panel) const;
   double textX(const Frame& frame, size_t panel) const;
+  PanelStyle panelStyle(bool compact) const;
   void measure();
   void arrange();
   void paintAll(QPainter& painter, const Frame& frame, const TokenLayout& layout, double scrolled,
                 int text_height) const;
-  QStringList legendOf() const;
-  int paintLegend(QPainter* painter, int width) const;
-  void paintHeader(QPainter& painter, const Frame& frame, size_t panel) const;
-  int paintFooter(QPainter* painter, const TokenPanel& panel, const QRectF& place) const;
   int tokenAt(const QPoint& position, size_t& panel) const;
   void moveBy(int tokens);
   void pick(int token);
