@@ -52,6 +52,7 @@ class TokensView final : public View {
         head_words_(new QLabel(this)),
         attention_(new QCheckBox(tr("Attention of the question"), this)),
         map_(new TokenText(this)),
+        below_(new QWidget(this)),
         audit_title_(new QLabel(this)),
         audits_{new TokenAuditTable(this), new TokenAuditTable(this)} {
     setObjectName(QStringLiteral("tokens"));
@@ -77,6 +78,11 @@ class TokensView final : public View {
       connect(slider, &QSlider::valueChanged, this, [this] { compute(); });
     connect(attention_, &QCheckBox::toggled, map_, &TokenText::setAttentionShown);
     connect(map_, &TokenText::tokenChosen, this, [this] { audit(); });
+    for (TokenAuditTable* table : audits_)
+      connect(table, &TokenAuditTable::headPicked, this, [this](int layer, int kv_head) {
+        layer_->setValue(layer + 1);
+        head_->setValue(kv_head + 1);
+      });
     map_->setCsv([this] {
       std::vector<NamedStates> policies;
       for (size_t i = 0; i < map_->panels().size(); ++i)
@@ -151,14 +157,13 @@ class TokensView final : public View {
       names->addWidget(policies_[i], 1);
       tables->addWidget(audits_[i], 1);
     }
-    auto* below = new QWidget(this);
-    auto* audit = new QVBoxLayout(below);
+    auto* audit = new QVBoxLayout(below_);
     audit->setContentsMargins(0, 0, 0, 0);
     audit->addWidget(audit_title_);
     audit->addLayout(tables, 1);
     auto* parts = new QSplitter(Qt::Vertical, this);
     parts->addWidget(map_);
-    parts->addWidget(below);
+    parts->addWidget(below_);
     parts->setStretchFactor(0, 4);
     parts->setStretchFactor(1, 1);
     parts->setChildrenCollapsible(true);
@@ -190,6 +195,7 @@ class TokensView final : public View {
     for (TokenAuditTable* table : audits_) table->showMessage({});
     audit_title_->clear();
     const bool there = why.isEmpty();
+    below_->setVisible(there);
     for (QWidget* control :
          std::initializer_list<QWidget*>{text_, policies_[0], policies_[1], step_, layer_, head_, attention_})
       control->setEnabled(there);
@@ -218,6 +224,7 @@ class TokensView final : public View {
   void fillPolicies() {
     const auto stored = explorer().snapshot();
     const PolicyPair pair = first_pair(*stored, *text());
+    text_->setToolTip(text()->title);
     for (size_t panel = 0; panel < 2; ++panel) {
       QComboBox& box = *policies_[panel];
       QString wanted = policyBefore_[panel];
@@ -448,6 +455,7 @@ class TokensView final : public View {
   QLabel* head_words_;
   QCheckBox* attention_;
   TokenText* map_;
+  QWidget* below_;  // what became of the chosen token
   QLabel* audit_title_;
   std::array<TokenAuditTable*, 2> audits_;
 

@@ -5,6 +5,7 @@
 #include <QSortFilterProxyModel>
 #include <QTableView>
 #include <QVBoxLayout>
+#include <algorithm>
 #include <utility>
 
 namespace razorscope::gui {
@@ -28,6 +29,13 @@ TokenAuditTable::TokenAuditTable(QWidget* parent)
   table_->setMinimumHeight(50);
   words_->setWordWrap(true);
   words_->setTextInteractionFlags(Qt::TextSelectableByMouse);
+  table_->setToolTip(tr("Click a head to see the text as it has it"));
+  const auto pick = [this, sorted](const QModelIndex& index) {
+    const HeadAudit& audit = model_->audits()[static_cast<size_t>(sorted->mapToSource(index).row())];
+    Q_EMIT headPicked(audit.layer, audit.kv_head);
+  };
+  connect(table_, &QTableView::clicked, this, pick);
+  connect(table_, &QTableView::activated, this, pick);
   auto* layout = new QVBoxLayout(this);
   layout->setContentsMargins(0, 0, 0, 0);
   layout->addWidget(words_);
@@ -36,6 +44,7 @@ TokenAuditTable::TokenAuditTable(QWidget* parent)
 
 void TokenAuditTable::show(const QString& heading, std::vector<HeadAudit> audits, int steps) {
   words_->setText(audit_words(audits, steps));
+  fitWords();
   table_->setAccessibleName(tr("Heads of %1").arg(heading));
   model_->setAudits(std::move(audits), steps);
   table_->resizeColumnsToContents();
@@ -47,6 +56,14 @@ void TokenAuditTable::showMessage(const QString& text) {
   words_->setText(text);
   table_->hide();
 }
+
+void TokenAuditTable::resizeEvent(QResizeEvent* event) {
+  QWidget::resizeEvent(event);
+  fitWords();
+}
+
+/// All lines of the sentence are seen, however narrow it is.
+void TokenAuditTable::fitWords() { words_->setMinimumHeight(std::max(0, words_->heightForWidth(width()))); }
 
 QString TokenAuditTable::words() const { return words_->text(); }
 

@@ -22,8 +22,18 @@ class TokenAuditTable : public QWidget {
   void showMessage(const QString& text);
   QString words() const;
   TokenAuditModel& model() { return *model_; }
+  QTableView& table() { return *table_; }
+
+ Q_SIGNALS:
+  /// A row was clicked, or Enter pressed on it.
+  void headPicked(int layer, int kv_head);
+
+ protected:
+  void resizeEvent(QResizeEvent* event) override;
 
  private:
+  void fitWords();
+
   TokenAuditModel* model_;
   QLabel* words_;
   QTableView* table_;

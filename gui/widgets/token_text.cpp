@@ -100,6 +100,7 @@ void TokenText::arrange() {
   if (wraps) layout_.wrap(frame.text_width);
   QScrollBar* const bar = verticalScrollBar();
   bar->setRange(0, std::max(0, static_cast<int>(std::ceil(layout_.height())) - page(frame)));
+  if (!message_.isEmpty()) bar->setRange(0, 0);
   bar->setPageStep(page(frame));
   bar->setSingleStep(static_cast<int>(layout_.lineHeight()));
   if (wraps) bar->setValue(static_cast<int>(std::lround(scrolled * bar->maximum())));

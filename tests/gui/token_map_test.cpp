@@ -7,6 +7,7 @@
 #include <QJsonDocument>
 #include <QProcess>
 #include <QSlider>
+#include <QTableView>
 #include <QTest>
 #include <gtest/gtest.h>
 #include <map>
@@ -203,6 +204,20 @@ TEST_F(TokenMapTest, StepsShowWhatIsLostWhileTheQuestionIsRead) {
   const int at_end = held();
   move("step", steps);
   EXPECT_EQ(at_end - held(), static_cast<int>(database().policy("h2o").at("lost_while_asked").size()));
+}
+
+TEST_F(TokenMapTest, AHeadOfTheAuditCanBeLookedAt) {
+  openDatabase();
+  QTableView& table = audits()[1]->table();
+  const QModelIndex index = table.model()->index(3, TokenAuditModel::rank);
+  const int layer = index.siblingAtColumn(TokenAuditModel::layer).data().toInt();
+  const int head = index.siblingAtColumn(TokenAuditModel::head).data().toInt();
+  table.scrollTo(index);
+  QTest::mouseClick(table.viewport(), Qt::LeftButton, {}, table.visualRect(index).center());
+  settle(*view_);
+  EXPECT_EQ(child<QSlider>("layer").value(), layer + 1);
+  EXPECT_EQ(child<QSlider>("head").value(), head + 1);
+  EXPECT_EQ(map().panels()[0].states.caches, 1);
 }
 
 TEST_F(TokenMapTest, ManyMovesOfASliderEndWhereItStands) {
