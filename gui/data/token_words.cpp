@@ -63,16 +63,16 @@ AnswerWords answer_words(const ExplanationRow& row, double log_odds) {
 QString bytes_words(const ExplanationRow& row) {
   if (row.full_f16_bytes.value_or(0) == 0) return {};
   const double share = static_cast<double>(row.physical_bytes) / static_cast<double>(*row.full_f16_bytes);
-  return QStringLiteral("%1 of the full cache's bytes").arg(figure_text(share, FigureKind::share));
+  return QStringLiteral("%1 of full’s bytes").arg(figure_text(share, FigureKind::share));
 }
 
 QString effect_words(const ExplanationRow& row) {
   if (!row.log_odds_without_verdict || !row.full_log_odds_without_verdict) return {};
   const double effect = row.log_odds - *row.log_odds_without_verdict;
   const double full = row.full_log_odds - *row.full_log_odds_without_verdict;
-  QString text = QStringLiteral("The verdict moves the answer by %1 nats").arg(signed_text(effect));
+  QString text = QStringLiteral("Effect of the verdict: %1 nats").arg(signed_text(effect));
   if (full == 0.0) return text;
-  return text + QStringLiteral(": %1 % of what it does with the full cache (%2)")
+  return text + QStringLiteral(", %1 % of full’s %2")
                     .arg(QString::number(100.0 * effect / full, 'f', 0), signed_text(full));
 }
 

@@ -22,7 +22,7 @@ struct AnswerWords {
 };
 AnswerWords answer_words(const ExplanationRow& row, double log_odds);
 
-/// "18.5 % of full+f16's bytes"; "" where these are unknown.
+/// "18.5 % of full’s bytes" (of full+f16); "" where these are unknown.
 QString bytes_words(const ExplanationRow& row);
 /// What the verdict's paragraph does to the answer under the policy and under full; "" where it was not
 /// measured.

@@ -113,7 +113,7 @@ TokenPanel token_panel(const StoredExplanation& stored, TokenStates states) {
   if (row.verdict_end > row.verdict_begin) {
     QString held =
         QStringLiteral("%1 of the verdict held").arg(figure_text(states.verdict_held, FigureKind::share));
-    if (states.caches > 1) held += QStringLiteral(", mean of %1 heads").arg(states.caches);
+    if (states.caches > 1) held += QStringLiteral(" (mean of %1 heads)").arg(states.caches);
     notes += held;
   }
   panel.note = notes.join(QStringLiteral("; "));
