@@ -14,7 +14,7 @@ constexpr size_t most_kept = 12;
 
 void ExplanationShelf::clear() {
   shelf_.clear();
-  ++asked_;
+  cancel();
 }
 
 void ExplanationShelf::read(Explorer& explorer, QObject* context, const std::vector<int64_t>& runs, Done done,

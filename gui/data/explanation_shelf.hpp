@@ -20,6 +20,8 @@ class ExplanationShelf {
   using Failed = std::function<void(const QString&)>;
 
   void clear();
+  /// What was asked for last is not answered.
+  void cancel() { ++asked_; }
   /// Hands over the explanations of these runs, in their order: at once where all were read before. Only the
   /// last call is answered.
   void read(Explorer& explorer, QObject* context, const std::vector<int64_t>& runs, Done done, Failed failed);

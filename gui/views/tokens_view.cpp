@@ -2,7 +2,6 @@
 #include <QComboBox>
 #include <QHBoxLayout>
 #include <QLabel>
-#include <QSlider>
 #include <QSplitter>
 #include <QVBoxLayout>
 #include <algorithm>
@@ -15,13 +14,12 @@
 #include "gui/data/format.hpp"
 #include "gui/data/token_words.hpp"
 #include "gui/views/view.hpp"
+#include "gui/widgets/map_controls.hpp"
 #include "gui/widgets/token_audit_table.hpp"
 #include "gui/widgets/token_text.hpp"
 
 namespace razorscope::gui {
 namespace {
-
-constexpr int step_letters = 30;  // of the question, beside the slider
 
 QString no_explanation() {
   return QStringLiteral(
@@ -44,12 +42,7 @@ class TokensView final : public View {
       : View(explorer, parent),
         text_(new QComboBox(this)),
         policies_{new QComboBox(this), new QComboBox(this)},
-        step_(makeSlider(QStringLiteral("step"))),
-        layer_(makeSlider(QStringLiteral("layer"))),
-        head_(makeSlider(QStringLiteral("head"))),
-        step_words_(new QLabel(this)),
-        layer_words_(new QLabel(this)),
-        head_words_(new QLabel(this)),
+        controls_(new MapControls(this)),
         attention_(new QCheckBox(tr("Attention of the question"), this)),
         map_(new TokenText(this)),
         below_(new QWidget(this)),
@@ -63,9 +56,6 @@ class TokensView final : public View {
     policies_[1]->setAccessibleName(tr("Policy on the right"));
     policies_[0]->setObjectName(QStringLiteral("left"));
     policies_[1]->setObjectName(QStringLiteral("right"));
-    step_->setAccessibleName(tr("Tokens of the question that were read"));
-    layer_->setAccessibleName(tr("Layer"));
-    head_->setAccessibleName(tr("Head"));
     attention_->setObjectName(QStringLiteral("attention"));
     attention_->setToolTip(
         tr("Underline what the question looks at with the full cache: the thicker, the more.\n"
@@ -74,14 +64,12 @@ class TokensView final : public View {
     connect(text_, &QComboBox::activated, this, [this] { chooseText(); });
     for (QComboBox* box : policies_)
       connect(box, &QComboBox::activated, this, [this, box] { choosePolicies(box); });
-    for (QSlider* slider : {step_, layer_, head_})
-      connect(slider, &QSlider::valueChanged, this, [this] { compute(); });
+    connect(controls_, &MapControls::changed, this, [this] { compute(); });
     connect(attention_, &QCheckBox::toggled, map_, &TokenText::setAttentionShown);
     connect(map_, &TokenText::tokenChosen, this, [this] { audit(); });
     for (TokenAuditTable* table : audits_)
       connect(table, &TokenAuditTable::headPicked, this, [this](int layer, int kv_head) {
-        layer_->setValue(layer + 1);
-        head_->setValue(kv_head + 1);
+        controls_->setChoice({layer, kv_head, controls_->choice().step});
       });
     map_->setCsv([this] {
       std::vector<NamedStates> policies;
@@ -98,9 +86,9 @@ class TokensView final : public View {
     return {{QStringLiteral("text"), textKey()},
             {QStringLiteral("left"), policyName(0)},
             {QStringLiteral("right"), policyName(1)},
-            {QStringLiteral("step"), choice().step},
-            {QStringLiteral("layer"), choice().layer},
-            {QStringLiteral("head"), choice().head},
+            {QStringLiteral("step"), controls_->choice().step},
+            {QStringLiteral("layer"), controls_->choice().layer},
+            {QStringLiteral("head"), controls_->choice().head},
             {QStringLiteral("attention"), attention_->isChecked()},
             {QStringLiteral("token"), map_->chosen()},
             {QStringLiteral("zoom"), map_->zoom()}};
@@ -124,32 +112,10 @@ class TokensView final : public View {
   }
 
  private:
-  QSlider* makeSlider(const QString& name) {
-    auto* slider = new QSlider(Qt::Horizontal, this);
-    slider->setObjectName(name);
-    slider->setRange(0, 0);
-    slider->setPageStep(1);
-    slider->setMinimumWidth(70);
-    return slider;
-  }
-
   void makeLayout() {
     auto* choices = new QHBoxLayout;
     choices->addWidget(text_, 1);
     choices->addWidget(attention_);
-    auto* sliders = new QHBoxLayout;
-    const auto add = [&](QLabel* words, QSlider* slider, int stretch) {
-      words->setBuddy(slider);
-      sliders->addWidget(words);
-      sliders->addWidget(slider, stretch);
-    };
-    const QFontMetrics metrics = fontMetrics();
-    layer_words_->setMinimumWidth(metrics.horizontalAdvance(tr("All layers")));
-    head_words_->setMinimumWidth(metrics.horizontalAdvance(tr("All heads")));
-    step_words_->setFixedWidth(metrics.averageCharWidth() * step_letters);
-    add(layer_words_, layer_, 2);
-    add(head_words_, head_, 1);
-    add(step_words_, step_, 2);
     auto* names = new QHBoxLayout;
     auto* tables = new QHBoxLayout;
     for (size_t i = 0; i < 2; ++i) {
@@ -169,12 +135,11 @@ class TokensView final : public View {
     parts->setChildrenCollapsible(true);
     auto* layout = new QVBoxLayout(this);
     layout->addLayout(choices);
-    layout->addLayout(sliders);
+    layout->addWidget(controls_);
     layout->addLayout(names);
     layout->addWidget(parts, 1);
   }
 
-  MapChoice choice() const { return {layer_->value() - 1, head_->value() - 1, step_->value()}; }
   QString textKey() const { return text_->currentData().toString(); }
   const ExplainedText* text() const {
     const int index = text_->currentIndex();
@@ -195,9 +160,10 @@ class TokensView final : public View {
     for (TokenAuditTable* table : audits_) table->showMessage({});
     audit_title_->clear();
     const bool there = why.isEmpty();
+    if (!there) shelf_.cancel();
     below_->setVisible(there);
     for (QWidget* control :
-         std::initializer_list<QWidget*>{text_, policies_[0], policies_[1], step_, layer_, head_, attention_})
+         std::initializer_list<QWidget*>{text_, policies_[0], policies_[1], controls_, attention_})
       control->setEnabled(there);
   }
 
@@ -343,36 +309,20 @@ class TokensView final : public View {
     }
     const bool record = shown_.front()->explanation.attention != nullptr;
     attention_->setEnabled(record);
-    const auto wanted = [&](const char* key, int fallback, int shift) {
-      return wanted_ ? (*wanted_)[QLatin1String(key)].toInt(-shift) + shift : fallback;
+    const auto wanted = [&](const char* key, int present, int missing) {
+      return wanted_ ? (*wanted_)[QLatin1String(key)].toInt(missing) : present;
     };
-    const auto set = [](QSlider* slider, int most, int value) {
-      const QSignalBlocker quiet(slider);
-      slider->setRange(0, most);
-      slider->setValue(value);
-      slider->setEnabled(most > 0);
-    };
-    set(step_, extent.steps, wanted("step", step_->value(), 0));
-    set(layer_, extent.layers, wanted("layer", layer_->value(), 1));
-    set(head_, extent.heads, wanted("head", head_->value(), 1));
-  }
-
-  void showWords(const MapChoice& of) {
-    layer_words_->setText(of.layer < 0 ? tr("All layers") : tr("Layer %1").arg(of.layer));
-    head_words_->setText(of.head < 0 ? tr("All heads") : tr("Head %1").arg(of.head));
-    const QString read = step_words(shown_.front()->explanation.attention.get(), of.step);
-    const QString before = tr("Step %1: ").arg(of.step);
-    const QFontMetrics metrics = step_words_->fontMetrics();
-    const int room = step_words_->width() - metrics.horizontalAdvance(before) - 4;
-    step_words_->setText(before + metrics.elidedText(read, Qt::ElideLeft, room));
-    step_words_->setToolTip(read);
+    const MapChoice before = controls_->choice();
+    controls_->setExtent(
+        extent,
+        {wanted("layer", before.layer, -1), wanted("head", before.head, -1), wanted("step", before.step, 0)},
+        shown_.front()->explanation.attention);
   }
 
   /// Computes what the sliders ask for on the reading thread; where they move meanwhile, once more.
   void compute() {
     if (shown_.empty()) return;
-    const MapChoice wanted = choice();
-    showWords(wanted);
+    const MapChoice wanted = controls_->choice();
     again_ = computing_;
     if (computing_) return;
     computing_ = true;
@@ -447,12 +397,7 @@ class TokensView final : public View {
 
   QComboBox* text_;
   std::array<QComboBox*, 2> policies_;
-  QSlider* step_;
-  QSlider* layer_;
-  QSlider* head_;
-  QLabel* step_words_;
-  QLabel* layer_words_;
-  QLabel* head_words_;
+  MapControls* controls_;
   QCheckBox* attention_;
   TokenText* map_;
   QWidget* below_;  // what became of the chosen token

@@ -135,7 +135,7 @@ TokenText::Frame TokenText::frameOf(int width, bool compact) const {
   const PanelStyle style = panelStyle(compact);
   frame.legend = panels_.empty() || compact
                      ? 0
-                     : paint_token_legend(nullptr, legend_, style, QRectF(margin, 4.0, width - margin, 1.0));
+                     : paint_token_legend(nullptr, legend_, style, QRectF(margin, 4.0, width - 2 * margin, 1.0));
   const QRectF room(0.0, 0.0, frame.panel_width, 10'000.0);
   for (const TokenPanel& panel : panels_) {
     frame.header = std::max(frame.header, paint_panel_header(nullptr, panel, style, room));
@@ -155,7 +155,7 @@ void TokenText::paintAll(QPainter& painter, const Frame& frame, const TokenLayou
                          int text_height) const {
   const PanelStyle style = panelStyle(frame.compact);
   if (!frame.compact)
-    paint_token_legend(&painter, legend_, style, QRectF(margin, 4.0, frame.width - margin, 1.0));
+    paint_token_legend(&painter, legend_, style, QRectF(margin, 4.0, frame.width - 2 * margin, 1.0));
   const TokenLook look{verdict_begin_, verdict_end_, chosen_, attention_, style.dark};
   for (size_t i = 0; i < panels_.size(); ++i) {
     const double x = panelX(frame, i);
