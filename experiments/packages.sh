@@ -18,6 +18,12 @@ build_packages=(
   # text, hashes, the rest
   libicu-dev libxxhash-dev libssl-dev libboost-dev libboost-filesystem-dev
 )
+# The desktop explorer; the fonts are for pictures that are drawn without a desktop.
+# shellcheck disable=SC2034
+gui_packages=(qt6-base-dev qt6-svg-dev libqcustomplot-dev fonts-dejavu-core)
+# Its windows are tested on an X server of their own.
+# shellcheck disable=SC2034
+gui_test_packages=(xvfb xdotool)
 # shellcheck disable=SC2034
 test_packages=(libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev sqlite3 python3-pandas)
 # A slow test runs a sweep on a Slurm of its own, which it starts and ends.

@@ -17,6 +17,7 @@
 #include "experiments/store/store.hpp"
 #include "models/base/error.hpp"
 #include "models/base/mapped_file.hpp"
+#include "sim/closed_loop/token_audit.hpp"
 #include "sim/equal_bytes.hpp"
 
 namespace razorscope::cli {

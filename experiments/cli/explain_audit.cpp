@@ -4,9 +4,9 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "experiments/cli/explain_text.hpp"
 #include "experiments/store/policy_label.hpp"
 #include "models/base/error.hpp"
+#include "sim/closed_loop/printable_pieces.hpp"
 #include "sim/closed_loop/token_audit.hpp"
 
 namespace razorscope::cli {
@@ -111,7 +111,7 @@ void check_audited(const std::vector<std::string>& words, const std::string& tex
 }
 
 std::string audit_text(const Explanation& explanation, const std::vector<std::string>& words) {
-  const std::vector<std::string> pieces = printable_pieces(explanation);
+  const std::vector<std::string> pieces = printable_pieces(explanation.pieces);
   std::string out = words.empty() ? "" : "\n";
   for (const std::string& each : words) {
     const std::optional<TokenRange> range = tokens_of(explanation.pieces, each);

@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 
 #include "experiments/store/policy_label.hpp"
+#include "sim/closed_loop/printable_pieces.hpp"
+#include "sim/closed_loop/token_audit.hpp"
 
 namespace razorscope::cli {
 namespace {
@@ -19,7 +21,7 @@ std::string_view colour_of(double share) {
 }
 
 std::string coloured(const Explanation& explanation, const std::vector<double>& shares) {
-  const std::vector<std::string> pieces = printable_pieces(explanation);
+  const std::vector<std::string> pieces = printable_pieces(explanation.pieces);
   std::string out;
   for (size_t t = 0; t < pieces.size(); ++t) {
     const auto token = static_cast<int>(t);
@@ -36,7 +38,7 @@ struct Paragraph {
 };
 
 std::vector<Paragraph> paragraphs_of(const Explanation& explanation) {
-  const std::vector<std::string> pieces = printable_pieces(explanation);
+  const std::vector<std::string> pieces = printable_pieces(explanation.pieces);
   std::vector<Paragraph> paragraphs(1);
   bool ended = false;
   for (size_t t = 0; t < pieces.size(); ++t) {
@@ -97,41 +99,6 @@ std::string answer_row(const PolicyExplanation& policy, const Explanation& expla
 }
 
 }  // namespace
-
-double verdict_held(const PolicyExplanation& policy, const Explanation& explanation) {
-  if (explanation.verdict_end == explanation.verdict_begin) return 0.0;
-  const std::vector<double> shares = held_shares(policy, static_cast<int>(explanation.pieces.size()));
-  double sum = 0.0;
-  for (int t = explanation.verdict_begin; t < explanation.verdict_end; ++t)
-    sum += shares[static_cast<size_t>(t)];
-  return sum / (explanation.verdict_end - explanation.verdict_begin);
-}
-
-std::vector<std::string> printable_pieces(const Explanation& explanation) {
-  std::vector<std::string> pieces;
-  std::string pending;  // the beginning of a character
-  for (const std::string& piece : explanation.pieces) {
-    std::string bytes = pending + piece;
-    pending.clear();
-    size_t whole = bytes.size();
-    for (size_t back = 1; back <= std::min<size_t>(3, bytes.size()); ++back) {
-      const auto lead = static_cast<unsigned char>(bytes[bytes.size() - back]);
-      const size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1;
-      if (length > 1) {
-        if (length > back) whole = bytes.size() - back;
-        break;
-      }
-      if (lead < 0x80) break;
-    }
-    pending = bytes.substr(whole);
-    bytes.resize(whole);
-    for (char& c : bytes) {
-      if ((static_cast<unsigned char>(c) < 0x20 && c != '\n') || c == 0x7f) c = ' ';
-    }
-    pieces.push_back(std::move(bytes));
-  }
-  return pieces;
-}
 
 std::string explanation_text(const Explanation& explanation, size_t full_f16_bytes,
                              const ExplainFilter& filter, bool colour) {

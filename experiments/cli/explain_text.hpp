@@ -13,16 +13,9 @@ struct ExplainFilter {
   int kv_head = -1;
 };
 
-/// Share of (head, token) pairs of the verdict's paragraph that are held; 0 where there is none.
-double verdict_held(const PolicyExplanation& policy, const Explanation& explanation);
-
 /// A table of policies and answers; then with colours the text under each policy, brighter where more heads
 /// hold a token and the verdict underlined, else a table of paragraphs and the share of each that is held.
 std::string explanation_text(const Explanation& explanation, size_t full_f16_bytes,
                              const ExplainFilter& filter, bool colour);
-
-/// Pieces as they can be printed: each whole UTF-8 (bytes of characters that several tokens share go to the
-/// last of them), and the text's control characters but line ends replaced.
-std::vector<std::string> printable_pieces(const Explanation& explanation);
 
 }  // namespace razorscope::cli

@@ -6,6 +6,8 @@
 #include "experiments/store/markup.hpp"
 #include "experiments/store/policy_label.hpp"
 #include "experiments/store/write_file.hpp"
+#include "sim/closed_loop/printable_pieces.hpp"
+#include "sim/closed_loop/token_audit.hpp"
 
 namespace razorscope::cli {
 namespace {
@@ -103,7 +105,7 @@ std::string panel(const Explanation& explanation, const PolicyExplanation& polic
 
 std::string picture(const Explanation& explanation, const ExplainFilter& filter) {
   int lines = 0;
-  const std::vector<PlacedToken> placed = place(printable_pieces(explanation), lines);
+  const std::vector<PlacedToken> placed = place(printable_pieces(explanation.pieces), lines);
   const double panel_width = columns * character_width + 2.0 * margin;
   const double panel_height = heading_height + lines * line_height + margin;
   const auto count = static_cast<int>(explanation.policies.size());

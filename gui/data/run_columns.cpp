@@ -34,6 +34,11 @@ std::optional<Interval> interval_of_eval(const Snapshot& s, const Run& run) {
   return (s.eval(run).*Member).interval;
 }
 template <auto Member>
+Number of_explanation(const Snapshot& s, const Run& run) {
+  if (run.kind != RunKind::explain) return {};
+  return s.explanation(run).*Member;
+}
+template <auto Member>
 Number of_plan(const Snapshot& s, const Run& run) {
   if (run.kind != RunKind::plan) return {};
   const auto& value = s.plan(run).*Member;
@@ -64,6 +69,7 @@ const RunRow* measured(const Snapshot& s, const Run& run) {
   if (run.kind == RunKind::replay) return &s.replay(run);
   if (run.kind == RunKind::eval) return &s.eval(run);
   if (run.kind == RunKind::task) return &s.task(run);
+  if (run.kind == RunKind::explain) return &s.explanation(run);
   return nullptr;
 }
 QString requested_text(const Snapshot& s, const Run& run) {
@@ -71,12 +77,18 @@ QString requested_text(const Snapshot& s, const Run& run) {
   return row == nullptr ? QString() : policy_text(row->requested_policy);
 }
 
-/// Measured runs of three kinds have the same figures of bytes, under three types.
+QString answer_text(const Snapshot& s, const Run& run) {
+  if (run.kind != RunKind::explain) return {};
+  return s.explanation(run).log_odds > 0.0 ? QStringLiteral("positive") : QStringLiteral("negative");
+}
+
+/// Measured runs of four kinds have the same figures of bytes, under four types.
 template <typename Get>
 Number of_measured(const Snapshot& s, const Run& run, const Get& get) {
   if (run.kind == RunKind::replay) return static_cast<double>(get(s.replay(run)));
   if (run.kind == RunKind::eval) return static_cast<double>(get(s.eval(run)));
   if (run.kind == RunKind::task) return static_cast<double>(get(s.task(run)));
+  if (run.kind == RunKind::explain) return static_cast<double>(get(s.explanation(run)));
   return {};
 }
 Number run_id(const Snapshot&, const Run& run) { return static_cast<double>(run.ref.id); }
@@ -85,6 +97,7 @@ Number prefix(const Snapshot& s, const Run& run) {
   return of_measured(s, run, [](const auto& row) { return row.prefix; });
 }
 Number steps(const Snapshot& s, const Run& run) {
+  if (run.kind == RunKind::explain) return {};
   return of_measured(s, run, [](const auto& row) { return row.steps; });
 }
 Number physical_bytes(const Snapshot& s, const Run& run) {
@@ -202,6 +215,12 @@ std::vector<RunColumn> make_columns() {
   figure("accuracy", "Accuracy", "", "share of questions answered", share, false, true, accuracy,
          accuracy_interval);
   figure("n", "Questions", "", "of a task", count, false, false, questions);
+  text("answer", "Answer", "of an explanation: which of the two is likelier", false, answer_text);
+  figure("log_odds", "Log-odds", "nats", "ln P(positive) - ln P(negative) of an explanation's answers", nats,
+         false, false, of_explanation<&ExplanationRow::log_odds>);
+  figure("log_odds_without_verdict", "Log-odds without verdict", "nats",
+         "the same on the text without the verdict's paragraph", nats, false, false,
+         of_explanation<&ExplanationRow::log_odds_without_verdict>);
   figure("max_batch", "Largest batch", "", "sequences whose caches fit", count, false, false,
          of_plan<&CapacityRow::max_batch>);
   figure("max_context", "Largest context", "tokens", "of the batch, by memory alone", count, false, false,

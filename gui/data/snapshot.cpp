@@ -72,6 +72,7 @@ class SnapshotBuilder {
   void add(RunKind kind, const std::vector<TradeoffRow>& rows) { add_measured(kind, rows); }
   void add(RunKind kind, const std::vector<ClosedLoopRow>& rows) { add_measured(kind, rows); }
   void add(RunKind kind, const std::vector<TaskRow>& rows) { add_measured(kind, rows); }
+  void add(RunKind kind, const std::vector<ExplanationRow>& rows) { add_measured(kind, rows); }
   template <typename Row>
   void add_modelled(RunKind kind, const std::vector<Row>& rows, const auto& prefix) {
     for (size_t i = 0; i < rows.size(); ++i) {
@@ -105,7 +106,9 @@ class SnapshotBuilder {
       set(run, Facet::text, row.text);
       set(run, Facet::prefix, std::to_string(row.prefix));
       if (row.equal_bytes_share) set(run, Facet::share, share_text(*row.equal_bytes_share).toStdString());
-      run.subject = subject_number(kind, subject_key(row), [&] { return subject_heading(row); });
+      // An explanation has no figure that others could beat.
+      if constexpr (requires { subject_key(row); })
+        run.subject = subject_number(kind, subject_key(row), [&] { return subject_heading(row); });
       finish(run, {&row.model, &row.text, &row.policy, &row.requested_policy});
     }
   }
@@ -172,6 +175,8 @@ const std::string& Snapshot::policy(const Run& run) const {
       return eval(run).policy;
     case RunKind::task:
       return task(run).policy;
+    case RunKind::explain:
+      return explanation(run).policy;
     case RunKind::plan:
       return plan(run).policy;
     default:
@@ -199,6 +204,7 @@ Snapshot read_snapshot(Store& store) {
   data.serving = store.serving_rows();
   data.max_rates = store.max_rates();
   data.plans = store.capacity();
+  snapshot.explanations = store.explanations();
   snapshot.sweeps = store.sweeps();
   snapshot.heads = store.head_ranking();
 
@@ -207,6 +213,7 @@ Snapshot read_snapshot(Store& store) {
   builder.add(RunKind::replay, data.replay);
   builder.add(RunKind::eval, data.closed_loop);
   builder.add(RunKind::task, data.tasks);
+  builder.add(RunKind::explain, snapshot.explanations);
   builder.add_modelled(RunKind::plan, data.plans,
                        [](const CapacityRow& row) { return std::to_string(row.context); });
   builder.add_modelled(RunKind::serving, data.serving, [](const ServingRow&) { return std::string(); });

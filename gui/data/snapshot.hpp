@@ -14,14 +14,15 @@
 
 namespace razorscope::gui {
 
-/// All runs of a database as they were at one moment, as the store's reports have them. Figures of heads,
-/// timelines and explanations stay in the database until they are looked at.
+/// All runs of a database as they were at one moment, as the store's reports have them. Figures of heads
+/// and tokens and timelines stay in the database until they are looked at.
 ///
 /// Never changes once it is made: any thread may read it.
 struct Snapshot {
   std::filesystem::path path;
   ReportData data;
   std::vector<SweepRow> sweeps;
+  std::vector<ExplanationRow> explanations;
   std::vector<RankedHead> heads;                        // of all probes
   std::vector<Run> runs;                                // of all kinds, in the order of the store's reports
   std::map<RunRef, size_t> places;                      // of the runs
@@ -33,6 +34,7 @@ struct Snapshot {
   const TradeoffRow& replay(const Run& run) const { return data.replay[run.row]; }
   const ClosedLoopRow& eval(const Run& run) const { return data.closed_loop[run.row]; }
   const TaskRow& task(const Run& run) const { return data.tasks[run.row]; }
+  const ExplanationRow& explanation(const Run& run) const { return explanations[run.row]; }
   const CapacityRow& plan(const Run& run) const { return data.plans[run.row]; }
   const ServingRow& serving(const Run& run) const { return data.serving[run.row]; }
 

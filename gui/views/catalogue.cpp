@@ -8,6 +8,8 @@ const std::vector<ViewEntry>& view_catalogue() {
        make_tradeoff_view},
       {"runs", "Runs", "Every run with all its figures", make_runs_view},
       {"heads", "Head atlas", "Which heads retrieve, and in which does a policy err?", make_heads_view},
+      {"tokens", "Token map", "What does each policy keep of a text, and what does that do to an answer?",
+       make_tokens_view},
       {"devices", "Devices", "What does a model's cache take on a device, and how much of it fits?",
        make_devices_view},
       {"serving", "Serving", "How do latency and goodput change with load, and what happens over time?",

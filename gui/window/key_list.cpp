@@ -31,7 +31,9 @@ QString key_list_html() {
                {QObject::tr("Click on the legend"), QObject::tr("Hide and show a series")},
                {QObject::tr("In tables: click, Shift+click on a header"),
                 QObject::tr("Order by a column, by one more")},
-               {QStringLiteral("Ctrl+C, Ctrl+Shift+C"), QObject::tr("Copy rows as TSV, as Markdown")}});
+               {QStringLiteral("Ctrl+C, Ctrl+Shift+C"), QObject::tr("Copy rows as TSV, as Markdown")},
+               {QObject::tr("In the token map: arrow keys"), QObject::tr("Move the chosen token")},
+               {QObject::tr("+, −, Ctrl+wheel; 0"), QObject::tr("Zoom the text; as it was")}});
   QString html = QStringLiteral("<table cellpadding='3'>");
   for (const auto& [key, what] : keys)
     html += QStringLiteral("<tr><td><b>%1</b></td><td>%2</td></tr>")

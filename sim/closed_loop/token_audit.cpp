@@ -52,6 +52,15 @@ std::vector<HeadAudit> audit_token(const PolicyExplanation& policy, const Attent
   return audits;
 }
 
+double verdict_held(const PolicyExplanation& policy, const Explanation& explanation) {
+  if (explanation.verdict_end == explanation.verdict_begin) return 0.0;
+  const std::vector<double> shares = held_shares(policy, static_cast<int>(explanation.pieces.size()));
+  double sum = 0.0;
+  for (int t = explanation.verdict_begin; t < explanation.verdict_end; ++t)
+    sum += shares[static_cast<size_t>(t)];
+  return sum / (explanation.verdict_end - explanation.verdict_begin);
+}
+
 std::optional<TokenRange> tokens_of(const std::vector<std::string>& pieces, const std::string& words) {
   std::string text;
   for (const std::string& piece : pieces) text += piece;

@@ -30,6 +30,10 @@ struct HeadAudit {
 std::vector<HeadAudit> audit_token(const PolicyExplanation& policy, const AttentionRecord& attention,
                                    int token);
 
+/// Share of (head, token) pairs of the verdict's paragraph that are held at the end of the text; 0 where
+/// there is none.
+double verdict_held(const PolicyExplanation& policy, const Explanation& explanation);
+
 /// Tokens [begin, end) of a text.
 struct TokenRange {
   int begin = 0;

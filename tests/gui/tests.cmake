@@ -6,11 +6,14 @@ razorscope_tests(gui
   main.cpp
   same_numbers_test.cpp
   sweep_view_test.cpp
+  token_audit_model_test.cpp
+  token_map_test.cpp
+  token_states_test.cpp
+  token_text_test.cpp
   trial_test.cpp
   views_test.cpp
   window_test.cpp
 )
-find_package(Qt6 REQUIRED COMPONENTS Test)
 target_link_libraries(razorscope_gui_tests PRIVATE razorscope_gui Qt6::Test)
 # The command line, whose numbers are the same, and which runs sweeps.
 target_compile_definitions(razorscope_gui_tests PRIVATE RAZORSCOPE_PROGRAM="$<TARGET_FILE:razorscope>")

@@ -22,6 +22,12 @@ if(Python3_Interpreter_FOUND)
     COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/scenario/slurm_test.py $<TARGET_FILE:razorscope> ${CMAKE_SOURCE_DIR})
   set_tests_properties(scenario.slurm PROPERTIES LABELS "scenario;slow" TIMEOUT 900 SKIP_RETURN_CODE 77
     ENVIRONMENT OMP_WAIT_POLICY=passive)
+  # In a window; skipped, with the reason, where there is no X server to be had.
+  if(TARGET razorscope-gui)
+    add_test(NAME scenario.gui
+      COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/scenario/gui_test.py $<TARGET_FILE:razorscope> ${CMAKE_SOURCE_DIR})
+    set_tests_properties(scenario.gui PROPERTIES LABELS "scenario;gui" TIMEOUT 300 SKIP_RETURN_CODE 77)
+  endif()
 else()
   message(WARNING "Python 3 is missing: the scenario tests are left out")
 endif()
