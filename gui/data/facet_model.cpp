@@ -48,7 +48,7 @@ void FacetModel::recount() {
     }
     const QModelIndex parent = index(static_cast<int>(g), 0);
     Q_EMIT dataChanged(index(0, 0, parent),
-                     index(static_cast<int>(group.entries.size()) - 1, columnNumber - 1, parent));
+                       index(static_cast<int>(group.entries.size()) - 1, columnNumber - 1, parent));
   }
 }
 

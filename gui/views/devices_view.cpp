@@ -175,6 +175,9 @@ class DevicesView final : public View {
     const auto count = [](int64_t value) {
       return figure_text(static_cast<double>(value), FigureKind::count);
     };
+    const auto sequences = [&](int64_t number) {
+      return number == 1 ? tr("1 sequence") : tr("%1 sequences").arg(count(number));
+    };
     const bool several = best.device != first.device;
     const auto who = [several](const PlanRow& row) {
       if (!several) return policy_text(row.policy);
@@ -184,7 +187,7 @@ class DevicesView final : public View {
     const QString what = tr("%1 prompt and %2 output tokens of %3%4")
                              .arg(count(answer_.settings.context), count(answer_.settings.output),
                                   QString::fromStdString(answer_.settings.deployment.model), where);
-    QString text = tr("%1: %2 holds %3 sequences").arg(what, who(first), count(first.max_batch));
+    QString text = tr("%1: %2 holds %3").arg(what, who(first), sequences(first.max_batch));
     if (best.max_batch > first.max_batch) text += tr(", %1 holds %2").arg(who(best), count(best.max_batch));
     return text + u'.';
   }

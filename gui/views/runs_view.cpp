@@ -98,7 +98,7 @@ class RunsView final : public View {
       count_->setText(stored ? tr("%L1 of %L2 runs").arg(runs).arg(stored->runs.size()) : QString());
       empty_->setText(!stored                ? tr("No database is open.")
                       : stored->runs.empty() ? tr("This database holds no runs yet.")
-                                           : tr("The filter leaves no run."));
+                                             : tr("The filter leaves no run."));
       pages_->setCurrentIndex(runs == 0 ? 1 : 0);
       told_.clear();
     }

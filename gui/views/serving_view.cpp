@@ -10,6 +10,7 @@
 #include "gui/views/view.hpp"
 #include "gui/widgets/picture_group.hpp"
 #include "gui/widgets/scatter_chart.hpp"
+#include "gui/widgets/short_ticker.hpp"
 #include "gui/widgets/timeline_chart.hpp"
 
 namespace razorscope::gui {
@@ -31,7 +32,12 @@ class ServingView final : public View {
         picture_(*this, {left_, right_, timeline_}, [this] { return csv(); }) {
     makeControls();
     left_->setLogarithmic(Qt::Vertical, true);
-    left_->setLegendVisible(false);  // beside it
+    for (ScatterChart* chart : {left_, right_}) {
+      chart->setLegendBelow(2);
+      const auto shorten = [chart] { name_ticks_shortly(*chart->plot().yAxis, 5); };
+      connect(chart, &Chart::logarithmicChanged, this, shorten);
+      shorten();
+    }
     auto* curves = new QSplitter(Qt::Horizontal, this);
     curves->addWidget(left_);
     curves->addWidget(right_);
@@ -43,8 +49,11 @@ class ServingView final : public View {
     sheet->addWidget(timeline_);
     sheet->setStretchFactor(0, 1);
     sheet->setStretchFactor(1, 1);
+    sheet->setSizes({330, 270});
     sheet->setChildrenCollapsible(false);
+    timeline_->setToolsVisible(false);
     auto* layout = new QVBoxLayout(this);
+    layout->addWidget(subject_);
     layout->addLayout(choices_);
     layout->addWidget(note_);
     layout->addWidget(sheet, 1);
@@ -134,11 +143,11 @@ class ServingView final : public View {
     note_->setWordWrap(true);
     note_->hide();
     choices_ = new QHBoxLayout;
-    choices_->addWidget(subject_, 1);
     choices_->addWidget(latency_);
     choices_->addWidget(percentile_);
-    choices_->addWidget(new QLabel(tr("and"), this));
+    choices_->addStretch(1);
     choices_->addWidget(throughput_);
+    choices_->addStretch(1);
     connect(subject_, &QComboBox::activated, this, [this] {
       fill(true);
       showRun();
@@ -201,10 +210,9 @@ class ServingView final : public View {
         : curves_.curves.empty() ? tr("All requests arrived at once: there is no rate to draw against.")
                                  : QString();
     for (ScatterChart* chart : {left_, right_}) chart->setMessage(why);
-    note_->setText(curves_.at_once == 0 || curves_.curves.empty()
-                       ? QString()
-                       : tr("Not drawn: %1 runs whose requests arrive all at once.").arg(curves_.at_once));
-    note_->setVisible(!note_->text().isEmpty());
+    subject_->setToolTip(subject_->currentText());
+    note_->setText(tr("Not drawn: %1 runs whose requests arrive all at once.").arg(curves_.at_once));
+    note_->setVisible(curves_.at_once > 0 && !curves_.curves.empty());
     if (!why.isEmpty()) {
       left_->setSeries({}, false);
       right_->setSeries({}, false);

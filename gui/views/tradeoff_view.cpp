@@ -103,7 +103,8 @@ class TradeoffView final : public View {
     const auto stored = explorer().snapshot();
     if (!stored) return;
     const auto has_runs = [&] {
-      return !tradeoff_subjects(*stored, explorer().visibleRuns(), bytes_->column(), figure_->column()).empty();
+      return !tradeoff_subjects(*stored, explorer().visibleRuns(), bytes_->column(), figure_->column())
+                  .empty();
     };
     const int before = figure_->currentIndex();
     for (int i = 0; !has_runs() && i < figure_->count(); ++i) figure_->setCurrentIndex(i);

@@ -1,6 +1,7 @@
 #pragma once
 
-// QCustomPlot's header needs Qt's keywords, one of which, `slots`, is a word of ours: they are there for it alone.
+// QCustomPlot's header needs Qt's keywords, one of which, `slots`, is a word of ours: they are there for it
+// alone.
 
 // NOLINTBEGIN
 #define signals Q_SIGNALS
