@@ -100,7 +100,7 @@ class DevicesView final : public View {
     controls_->setSelectionHasPolicies(has_selection);
     if (!has_selection) return;
     std::vector<CapacityRow> plans;
-    for (const RunRef& ref : explorer().selection()) {
+    for (const RunRef& ref : lastSelected()) {
       const Run* run = stored->find(ref);
       if (run != nullptr && run->kind == RunKind::plan) plans.push_back(stored->plan(*run));
     }
@@ -108,11 +108,19 @@ class DevicesView final : public View {
     controls_->setSettings(settings_of(plans));
   }
 
+  /// More runs than can be looked at as bars are not asked for.
+  std::vector<RunRef> lastSelected() const {
+    constexpr size_t most = 200;
+    const std::vector<RunRef>& all = explorer().selection();
+    const size_t left_out = all.size() - std::min(most, all.size());
+    return {all.begin() + static_cast<std::ptrdiff_t>(left_out), all.end()};
+  }
+
   void takePolicies() {
     const auto stored = explorer().snapshot();
     if (!stored) return;
     QStringList policies;
-    for (const RunRef& ref : explorer().selection()) {
+    for (const RunRef& ref : lastSelected()) {
       const Run* run = stored->find(ref);
       if (run == nullptr) continue;
       const QString policy = policy_text(stored->policy(*run));

@@ -232,7 +232,9 @@ class HeadsView final : public View {
       wanted.push_back({run->ref, policy_text(stored->policy(*run)), {}});
     };
     want(shown);
-    for (const RunRef& run : explorer().selection()) want(stored->find(run));
+    for (const RunRef& run : explorer().selection()) {
+      if (wanted.size() < most_runs) want(stored->find(run));
+    }
     for (HeadErrorsOfRun& run : wanted) {
       for (HeadErrorsOfRun& known : runs_) {
         if (known.run == run.run) run.heads = known.heads;

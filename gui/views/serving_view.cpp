@@ -1,6 +1,7 @@
 #include <QComboBox>
 #include <QHBoxLayout>
 #include <QLabel>
+#include <QScrollArea>
 #include <QSplitter>
 #include <QVBoxLayout>
 #include <algorithm>
@@ -56,7 +57,13 @@ class ServingView final : public View {
     layout->addWidget(subject_);
     layout->addLayout(choices_);
     layout->addWidget(note_);
-    layout->addWidget(sheet, 1);
+    auto* scroll = new QScrollArea(this);
+    scroll->setFrameShape(QFrame::NoFrame);
+    scroll->setWidgetResizable(true);
+    scroll->setWidget(sheet);
+    curves->setMinimumHeight(280);
+    timeline_->setMinimumHeight(240);
+    layout->addWidget(scroll, 1);
     for (ScatterChart* chart : {left_, right_}) {
       connect(chart, &ScatterChart::runClicked, this, [this](const RunRef& run, bool toggles) {
         if (toggles) {
@@ -219,9 +226,10 @@ class ServingView final : public View {
       return;
     }
     const QString rate = tr("requests/s that arrive");
-    left_->setAxisLabels(rate, QStringLiteral("%1, ms").arg(latencyName()));
+    left_->setAxisLabels(rate, latency().heading());
     right_->setAxisLabels(rate, throughput().heading());
-    left_->setCaption(tr("%1: %2").arg(latencyName(), QString::fromUtf8(latency().help)));
+    left_->setCaption(latencyName());
+    latency_->setToolTip(QString::fromUtf8(latency().help));
     right_->setCaption(
         tr("%1: %2").arg(QString::fromUtf8(throughput().title), QString::fromUtf8(throughput().help)));
     left_->setSeries(latencySeries(*stored), fit);
@@ -232,7 +240,7 @@ class ServingView final : public View {
   QString latencyName() const {
     const QString title = QString::fromUtf8(latency().title);
     return percentile_->currentIndex() < static_cast<int>(latency_percentiles().size())
-               ? QStringLiteral("%1 %2").arg(title, percentile_->currentText())
+               ? tr("%1 %2: %3").arg(title, percentile_->currentText(), QString::fromUtf8(latency().help))
                : tr("%1 p50 (thick), p90, p99 (thin)").arg(title);
   }
 
@@ -292,6 +300,7 @@ class ServingView final : public View {
           static constexpr double widths[] = {2.6, 1.5, 0.8};
           series.width = widths[i];
           series.has_markers = i == 0;
+          series.in_legend = i == 0;
         }
         all.push_back(std::move(series));
       }

@@ -262,7 +262,7 @@ void Chart::applyPalette() {
   plot_->setBackground(QBrush(page));
   QList<QCPAxis*> axes;
   for (QCPAxisRect* rect : plot_->axisRects()) axes += rect->axes();
-  for (QCPAxis* axis : axes) {
+  for (QCPAxis* axis : std::as_const(axes)) {
     axis->setBasePen(QPen(frame));
     axis->setTickPen(QPen(frame));
     axis->setSubTickPen(QPen(frame));

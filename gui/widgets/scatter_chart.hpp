@@ -30,8 +30,9 @@ struct Series {
   Shape shape = Shape::points;
   Qt::PenStyle dash = Qt::SolidLine;
   bool has_markers = true;
-  bool hollow = false;  // the markers
-  double width = 1.6;   // of the line
+  bool hollow = false;    // the markers
+  bool in_legend = true;  // else it goes with another one of its name
+  double width = 1.6;     // of the line
   std::vector<SeriesPoint> points = {};
 };
 

@@ -100,6 +100,7 @@ TEST_F(ServingViewTest, ChoicesChangeWhatIsDrawn) {
   opened.view().restoreState({{"latency", "tpot"}, {"percentile", "all"}, {"throughput", "peak_kv_use"}});
   opened.settle();
   EXPECT_EQ(latency(opened).series().size(), 9U);  // no limit of TPOT
+  EXPECT_EQ(latency(opened).legendTexts().size(), 3);
   EXPECT_EQ(throughput(opened).series().size(), 3U);
   const QJsonObject state = opened.view().saveState();
   opened.view().restoreState(
