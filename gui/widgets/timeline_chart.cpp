@@ -74,6 +74,7 @@ TimelineChart::TimelineChart(const QString& name, QWidget* parent) : Chart(name,
     stripes_.push_back(stripe);
   }
   layout->setRowSpacing(0);
+  setLegendBelow(5);
   stripes_.back()->axis(QCPAxis::atBottom)->setLabel(tr("seconds since the workload began"));
   for (QCPAxisRect* stripe : stripes_) {
     auto* title = new QCPItemText(&plot());
