@@ -46,8 +46,13 @@ std::vector<ProbeEntry> probe_entries(const Snapshot& snapshot) {
   return all;
 }
 
-HeadMap induction_map(const HeadScores& scores) { return map_of(scores, scores.kv_induction()); }
-HeadMap echo_map(const HeadScores& scores) { return map_of(scores, scores.kv_echo()); }
+HeadMap induction_map(const HeadScores& scores) {
+  return scores.kv_heads == 0 ? HeadMap() : map_of(scores, scores.kv_induction());
+}
+
+HeadMap echo_map(const HeadScores& scores) {
+  return scores.kv_heads == 0 ? HeadMap() : map_of(scores, scores.kv_echo());
+}
 
 Stability stability_map(const Snapshot& snapshot, const std::string& model,
                         const HeadChoiceParameters& parameters) {

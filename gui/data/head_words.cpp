@@ -68,7 +68,9 @@ QString head_page(const Snapshot& snapshot, int64_t probe, const HeadPlace& plac
       cells += QStringLiteral("<td align=\"right\">%1</td>")
                    .arg(mean ? figure_text(*mean, FigureKind::error) : QStringLiteral("-"));
     }
-    if (has_figures) lines += QStringLiteral("<tr><td>%1</td>%2</tr>").arg(run.policy.toHtmlEscaped(), cells);
+    if (has_figures)
+      lines += QStringLiteral("<tr><td style=\"white-space: pre\">%1</td>%2</tr>")
+                   .arg(run.policy.toHtmlEscaped(), cells);
   }
   if (lines.isEmpty()) return html;
   QString header = QObject::tr("<th align=\"left\">Run</th>");
@@ -76,6 +78,20 @@ QString head_page(const Snapshot& snapshot, int64_t probe, const HeadPlace& plac
     header += QStringLiteral("<th align=\"right\">%1</th>").arg(QString::fromUtf8(figure.title));
   return html + QStringLiteral("<table cellspacing=\"0\" cellpadding=\"3\"><tr>%1</tr>%2</table>")
                     .arg(header, lines);
+}
+
+QStringList worst_heads(const HeadErrorsOfRun& run, const HeadFigure& figure, size_t most) {
+  std::vector<HeadErrors> heads = run.heads;
+  const size_t count = std::min(most, heads.size());
+  const auto end = heads.begin() + static_cast<std::ptrdiff_t>(count);
+  std::partial_sort(heads.begin(), end, heads.end(), [&](const HeadErrors& a, const HeadErrors& b) {
+    return a.*figure.value > b.*figure.value;
+  });
+  QStringList lines;
+  for (auto head = heads.begin(); head != end; ++head)
+    lines += QStringLiteral("%1: %2").arg(place_text({head->layer, head->kv_head, head->query_head}),
+                                          figure_text((*head).*figure.value, FigureKind::error));
+  return lines;
 }
 
 }  // namespace razorscope::gui

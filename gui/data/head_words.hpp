@@ -1,5 +1,7 @@
 #pragma once
 
+#include <QStringList>
+
 #include "gui/data/head_maps.hpp"
 
 namespace razorscope::gui {
@@ -30,5 +32,8 @@ QString score_words(const Snapshot& snapshot, int64_t probe, const HeadPlace& pl
 /// errors in each of these runs (means over the query heads meant).
 QString head_page(const Snapshot& snapshot, int64_t probe, const HeadPlace& place, bool chosen,
                   const std::vector<HeadErrorsOfRun>& runs);
+
+/// Which heads of a run a figure is largest in, the worst first: "layer 5, query head 8 (KV head 2): 2.77".
+QStringList worst_heads(const HeadErrorsOfRun& run, const HeadFigure& figure, size_t most);
 
 }  // namespace razorscope::gui

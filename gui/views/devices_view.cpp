@@ -100,7 +100,7 @@ class DevicesView final : public View {
     controls_->setSelectionHasPolicies(has_selection);
     if (!has_selection) return;
     std::vector<CapacityRow> plans;
-    for (const RunRef& ref : explorer().selection()) {
+    for (const RunRef& ref : lastSelected()) {
       const Run* run = stored->find(ref);
       if (run != nullptr && run->kind == RunKind::plan) plans.push_back(stored->plan(*run));
     }
@@ -108,11 +108,19 @@ class DevicesView final : public View {
     controls_->setSettings(settings_of(plans));
   }
 
+  /// More runs than can be looked at as bars are not asked for.
+  std::vector<RunRef> lastSelected() const {
+    constexpr size_t most = 200;
+    const std::vector<RunRef>& all = explorer().selection();
+    const size_t left_out = all.size() - std::min(most, all.size());
+    return {all.begin() + static_cast<std::ptrdiff_t>(left_out), all.end()};
+  }
+
   void takePolicies() {
     const auto stored = explorer().snapshot();
     if (!stored) return;
     QStringList policies;
-    for (const RunRef& ref : explorer().selection()) {
+    for (const RunRef& ref : lastSelected()) {
       const Run* run = stored->find(ref);
       if (run == nullptr) continue;
       const QString policy = policy_text(stored->policy(*run));
@@ -175,6 +183,9 @@ class DevicesView final : public View {
     const auto count = [](int64_t value) {
       return figure_text(static_cast<double>(value), FigureKind::count);
     };
+    const auto sequences = [&](int64_t number) {
+      return number == 1 ? tr("1 sequence") : tr("%1 sequences").arg(count(number));
+    };
     const bool several = best.device != first.device;
     const auto who = [several](const PlanRow& row) {
       if (!several) return policy_text(row.policy);
@@ -184,7 +195,7 @@ class DevicesView final : public View {
     const QString what = tr("%1 prompt and %2 output tokens of %3%4")
                              .arg(count(answer_.settings.context), count(answer_.settings.output),
                                   QString::fromStdString(answer_.settings.deployment.model), where);
-    QString text = tr("%1: %2 holds %3 sequences").arg(what, who(first), count(first.max_batch));
+    QString text = tr("%1: %2 holds %3").arg(what, who(first), sequences(first.max_batch));
     if (best.max_batch > first.max_batch) text += tr(", %1 holds %2").arg(who(best), count(best.max_batch));
     return text + u'.';
   }

@@ -48,7 +48,7 @@ class HeadsView final : public View {
     sheet->addWidget(page_);
     sheet->setStretchFactor(0, 5);
     sheet->setStretchFactor(1, 1);
-    sheet->setSizes({500, 130});
+    sheet->setSizes({480, 150});
     auto* layout = new QVBoxLayout(this);
     layout->addLayout(choices_);
     layout->addLayout(shares_);
@@ -232,7 +232,9 @@ class HeadsView final : public View {
       wanted.push_back({run->ref, policy_text(stored->policy(*run)), {}});
     };
     want(shown);
-    for (const RunRef& run : explorer().selection()) want(stored->find(run));
+    for (const RunRef& run : explorer().selection()) {
+      if (wanted.size() < most_runs) want(stored->find(run));
+    }
     for (HeadErrorsOfRun& run : wanted) {
       for (HeadErrorsOfRun& known : runs_) {
         if (known.run == run.run) run.heads = known.heads;
@@ -320,7 +322,7 @@ class HeadsView final : public View {
     const QString what = scores_->currentData().toString();
     if (what == QLatin1String("stability")) {
       Stability stability = stability_map(stored, model, parameters);
-      score_map_->setCaption(tr("Chosen in which share of %1 probes").arg(stability.probes));
+      score_map_->setCaption(tr("Share of %1 probes").arg(stability.probes));
       score_map_->setMap(std::move(stability.map), {0.0, 1.0, false}, FigureKind::share);
     } else {
       HeadMap map = what == QLatin1String("echo") ? echo_map(scores) : induction_map(scores);
@@ -330,7 +332,7 @@ class HeadsView final : public View {
     }
     std::vector<CellSpan> outlines;
     for (const auto& [layer, head] : chosen_) outlines.push_back({layer, head, 1});
-    score_map_->setOutlines(tr("retrieval"), std::move(outlines));
+    score_map_->setOutlines(tr("retrieval heads"), std::move(outlines));
     count_->setText(tr("%1 of %2 KV heads").arg(chosen_.size()).arg(scores.layers * scores.kv_heads));
   }
 
@@ -353,7 +355,7 @@ class HeadsView final : public View {
     error_map_->setCaption(tr("%1 of %2").arg(QString::fromUtf8(figure().title), shortened(run->policy)));
     std::vector<CellSpan> outlines;
     for (const auto& [layer, head] : chosen_) outlines.push_back({layer, head * groupSize(), groupSize()});
-    error_map_->setOutlines(tr("retrieval"), std::move(outlines));
+    error_map_->setOutlines(tr("retrieval heads"), std::move(outlines));
   }
 
   static QString shortened(const QString& policy) {
@@ -407,7 +409,15 @@ class HeadsView final : public View {
     summary_->setVisible(!text.isEmpty());
     page_->setHtml(
         marked_ ? head_page(stored, probe(), *marked_, isChosen(marked_->layer, marked_->kv_head), runs_)
-                : tr("Click a head for its scores, ranks, and errors in all selected runs."));
+                : hint());
+  }
+
+  QString hint() const {
+    QString html = tr("Click a head for its scores, ranks, and errors in all selected runs.");
+    const HeadErrorsOfRun* run = shownRun();
+    if (run == nullptr || run->heads.empty()) return html;
+    html += tr("<p><b>%1 is largest in</b><br>").arg(QString::fromUtf8(figure().title));
+    return html + worst_heads(*run, figure(), 4).join(QStringLiteral("<br>"));
   }
 
   QString wordsOfScores(const HeadPlace& place) const {

@@ -1,6 +1,7 @@
 #include <QComboBox>
 #include <QHBoxLayout>
 #include <QLabel>
+#include <QScrollArea>
 #include <QSplitter>
 #include <QVBoxLayout>
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include "gui/views/view.hpp"
 #include "gui/widgets/picture_group.hpp"
 #include "gui/widgets/scatter_chart.hpp"
+#include "gui/widgets/short_ticker.hpp"
 #include "gui/widgets/timeline_chart.hpp"
 
 namespace razorscope::gui {
@@ -31,7 +33,12 @@ class ServingView final : public View {
         picture_(*this, {left_, right_, timeline_}, [this] { return csv(); }) {
     makeControls();
     left_->setLogarithmic(Qt::Vertical, true);
-    left_->setLegendVisible(false);  // beside it
+    for (ScatterChart* chart : {left_, right_}) {
+      chart->setLegendBelow(2);
+      const auto shorten = [chart] { name_ticks_shortly(*chart->plot().yAxis, 5); };
+      connect(chart, &Chart::logarithmicChanged, this, shorten);
+      shorten();
+    }
     auto* curves = new QSplitter(Qt::Horizontal, this);
     curves->addWidget(left_);
     curves->addWidget(right_);
@@ -43,11 +50,20 @@ class ServingView final : public View {
     sheet->addWidget(timeline_);
     sheet->setStretchFactor(0, 1);
     sheet->setStretchFactor(1, 1);
+    sheet->setSizes({330, 270});
     sheet->setChildrenCollapsible(false);
+    timeline_->setToolsVisible(false);
     auto* layout = new QVBoxLayout(this);
+    layout->addWidget(subject_);
     layout->addLayout(choices_);
     layout->addWidget(note_);
-    layout->addWidget(sheet, 1);
+    auto* scroll = new QScrollArea(this);
+    scroll->setFrameShape(QFrame::NoFrame);
+    scroll->setWidgetResizable(true);
+    scroll->setWidget(sheet);
+    curves->setMinimumHeight(280);
+    timeline_->setMinimumHeight(240);
+    layout->addWidget(scroll, 1);
     for (ScatterChart* chart : {left_, right_}) {
       connect(chart, &ScatterChart::runClicked, this, [this](const RunRef& run, bool toggles) {
         if (toggles) {
@@ -134,11 +150,11 @@ class ServingView final : public View {
     note_->setWordWrap(true);
     note_->hide();
     choices_ = new QHBoxLayout;
-    choices_->addWidget(subject_, 1);
     choices_->addWidget(latency_);
     choices_->addWidget(percentile_);
-    choices_->addWidget(new QLabel(tr("and"), this));
+    choices_->addStretch(1);
     choices_->addWidget(throughput_);
+    choices_->addStretch(1);
     connect(subject_, &QComboBox::activated, this, [this] {
       fill(true);
       showRun();
@@ -201,19 +217,19 @@ class ServingView final : public View {
         : curves_.curves.empty() ? tr("All requests arrived at once: there is no rate to draw against.")
                                  : QString();
     for (ScatterChart* chart : {left_, right_}) chart->setMessage(why);
-    note_->setText(curves_.at_once == 0 || curves_.curves.empty()
-                       ? QString()
-                       : tr("Not drawn: %1 runs whose requests arrive all at once.").arg(curves_.at_once));
-    note_->setVisible(!note_->text().isEmpty());
+    subject_->setToolTip(subject_->currentText());
+    note_->setText(tr("Not drawn: %1 runs whose requests arrive all at once.").arg(curves_.at_once));
+    note_->setVisible(curves_.at_once > 0 && !curves_.curves.empty());
     if (!why.isEmpty()) {
       left_->setSeries({}, false);
       right_->setSeries({}, false);
       return;
     }
     const QString rate = tr("requests/s that arrive");
-    left_->setAxisLabels(rate, QStringLiteral("%1, ms").arg(latencyName()));
+    left_->setAxisLabels(rate, latency().heading());
     right_->setAxisLabels(rate, throughput().heading());
-    left_->setCaption(tr("%1: %2").arg(latencyName(), QString::fromUtf8(latency().help)));
+    left_->setCaption(latencyName());
+    latency_->setToolTip(QString::fromUtf8(latency().help));
     right_->setCaption(
         tr("%1: %2").arg(QString::fromUtf8(throughput().title), QString::fromUtf8(throughput().help)));
     left_->setSeries(latencySeries(*stored), fit);
@@ -224,7 +240,7 @@ class ServingView final : public View {
   QString latencyName() const {
     const QString title = QString::fromUtf8(latency().title);
     return percentile_->currentIndex() < static_cast<int>(latency_percentiles().size())
-               ? QStringLiteral("%1 %2").arg(title, percentile_->currentText())
+               ? tr("%1 %2: %3").arg(title, percentile_->currentText(), QString::fromUtf8(latency().help))
                : tr("%1 p50 (thick), p90, p99 (thin)").arg(title);
   }
 
@@ -284,6 +300,7 @@ class ServingView final : public View {
           static constexpr double widths[] = {2.6, 1.5, 0.8};
           series.width = widths[i];
           series.has_markers = i == 0;
+          series.in_legend = i == 0;
         }
         all.push_back(std::move(series));
       }

@@ -5,6 +5,7 @@
 
 #include "gui/data/format.hpp"
 #include "gui/widgets/painted_plottable.hpp"
+#include "gui/widgets/short_ticker.hpp"
 #include "gui/widgets/theme.hpp"
 
 namespace razorscope::gui {
@@ -13,17 +14,6 @@ namespace {
 constexpr double half_bar = 0.32;       // of the distance of two bars
 constexpr double beyond_limits = 1.35;  // of the largest limit: how much is shown
 constexpr int most_label = 30;          // characters
-
-/// Numbers that take little room: 300k, 1.5M.
-class ShortTicker : public QCPAxisTicker {
- protected:
-  QString getTickLabel(double tick, const QLocale&, QChar, int) override {
-    for (const auto& [unit, letter] : {std::pair(1e9, "G"), std::pair(1e6, "M"), std::pair(1e3, "k")}) {
-      if (std::abs(tick) >= unit) return QString::number(tick / unit, 'g', 4) + QLatin1String(letter);
-    }
-    return QString::number(tick, 'g', 4);
-  }
-};
 
 QColor faded(QColor colour, double opacity) {
   colour.setAlphaF(static_cast<float>(opacity));
@@ -45,15 +35,8 @@ BarChart::BarChart(const QString& name, QWidget* parent) : Chart(name, parent) {
   plot().yAxis->grid()->setVisible(false);
   plot().yAxis->setTickLength(0);
   for (QCPAxis* axis : {plot().xAxis2, plot().yAxis2}) axis->setTicks(false);
-  QCPLegend* const legend = plot().legend;
-  legend->layout()->take(legend);
-  plot().plotLayout()->addElement(1, 0, legend);
-  plot().plotLayout()->setRowStretchFactor(1, 0.001);
-  legend->setFillOrder(QCPLegend::foColumnsFirst);
-  legend->setWrap(3);
-  legend->setIconSize(20, 14);
-  legend->setMargins(QMargins(0, 0, 0, 0));
-  makeTicker();
+  setLegendBelow(3);
+  name_ticks_shortly(*plot().xAxis, 4);
   setHover([this](const QPointF& position) { return wordsAt(position); });
   setCsv([this] { return text(); });
   setFit([this] { fit(); });
@@ -62,14 +45,7 @@ BarChart::BarChart(const QString& name, QWidget* parent) : Chart(name, parent) {
     resetZoom();
   });
   connect(this, &Chart::restyled, this, &BarChart::makeLayers);
-  connect(this, &Chart::logarithmicChanged, this, &BarChart::makeTicker);
-}
-
-void BarChart::makeTicker() {
-  if (isLogarithmic(Qt::Horizontal)) return;
-  const QSharedPointer<QCPAxisTicker> ticker(new ShortTicker);
-  ticker->setTickCount(4);
-  plot().xAxis->setTicker(ticker);
+  connect(this, &Chart::logarithmicChanged, this, [this] { name_ticks_shortly(*plot().xAxis, 4); });
 }
 
 void BarChart::resizeEvent(QResizeEvent* event) {

@@ -53,7 +53,6 @@ class BarChart : public Chart {
 
  private:
   void makeLayers();
-  void makeTicker();
   void fit();
   void drawPart(QCPPainter& painter, size_t part) const;
   void drawLimits(QCPPainter& painter) const;

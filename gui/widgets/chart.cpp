@@ -59,6 +59,7 @@ Chart::Chart(const QString& name, QWidget* parent)
   side->addElement(0, 0, plot_->legend);
   side->addElement(1, 0, new QCPLayoutElement);
   side->setRowStretchFactor(0, 0.001);
+  legend_home_ = side;
   plot_->plotLayout()->setColumnStretchFactor(1, 0.001);
   plot_->legend->setVisible(true);
   plot_->legend->setMargins(QMargins(4, 4, 14, 4));
@@ -129,7 +130,9 @@ void Chart::setCaption(const QString& text) {
   if (caption_ == nullptr) {
     if (text.isEmpty()) return;
     plot_->plotLayout()->insertRow(0);
+    if (legend_home_ == plot_->plotLayout()) ++legend_cell_.first;
     caption_ = new QCPTextElement(plot_, text);
+    caption_->setTextFlags(Qt::AlignCenter | Qt::TextDontClip);
     plot_->plotLayout()->addElement(0, 0, caption_);
     applyPalette();
   }
@@ -171,10 +174,31 @@ void Chart::setCanBeLogarithmic(Qt::Orientation axis, bool can) {
 }
 
 void Chart::setLegendVisible(bool visible) {
-  plot_->legend->setVisible(visible);
+  QCPLegend* const legend = plot_->legend;
+  if (visible == (legend->layout() != nullptr)) return;
+  // One that is not seen must not take room.
+  if (visible) {
+    legend_home_->addElement(legend_cell_.first, legend_cell_.second, legend);
+  } else {
+    legend_home_->take(legend);
+  }
+  legend->setVisible(visible);
   const QSignalBlocker quiet(legend_);
   legend_->setChecked(visible);
   plot_->replot(QCustomPlot::rpQueuedReplot);
+}
+
+void Chart::setLegendBelow(int columns) {
+  QCPLegend* const legend = plot_->legend;
+  if (legend->layout() != nullptr) legend_home_->take(legend);
+  legend_home_ = plot_->plotLayout();
+  legend_cell_ = {legend_home_->rowCount(), 0};
+  legend_home_->addElement(legend_cell_.first, 0, legend);
+  legend_home_->setRowStretchFactor(legend_cell_.first, 0.001);
+  legend->setFillOrder(QCPLegend::foColumnsFirst);
+  legend->setWrap(columns);
+  legend->setIconSize(24, 18);  // higher than text, whose descenders would be cut
+  legend->setMargins(QMargins(0, 0, 0, 4));
 }
 
 void Chart::setToolsVisible(bool visible) { tools_->setVisible(visible); }
@@ -249,7 +273,7 @@ void Chart::applyPalette() {
   plot_->setBackground(QBrush(page));
   QList<QCPAxis*> axes;
   for (QCPAxisRect* rect : plot_->axisRects()) axes += rect->axes();
-  for (QCPAxis* axis : axes) {
+  for (QCPAxis* axis : std::as_const(axes)) {
     axis->setBasePen(QPen(frame));
     axis->setTickPen(QPen(frame));
     axis->setSubTickPen(QPen(frame));

@@ -3,6 +3,7 @@
 #include <QWidget>
 #include <functional>
 #include <set>
+#include <utility>
 
 #include "gui/widgets/picture.hpp"
 
@@ -43,6 +44,8 @@ class Chart : public QWidget, public Picture {
   /// Whether the user may choose: not on an axis of names.
   void setCanBeLogarithmic(Qt::Orientation axis, bool can);
   void setLegendVisible(bool visible);
+  /// Under the plot instead of beside it, in so many columns: where width is dear.
+  void setLegendBelow(int columns);
   /// The bar above the plot, where one among several charts is small; the context menu has the same.
   void setToolsVisible(bool visible);
   bool isLegendVisible() const;
@@ -100,6 +103,8 @@ class Chart : public QWidget, public Picture {
   QAction* log_x_ = nullptr;
   QAction* log_y_ = nullptr;
   QAction* legend_ = nullptr;
+  QCPLayoutGrid* legend_home_ = nullptr;  // where it stands, and where in it
+  std::pair<int, int> legend_cell_;
   std::function<QString(const QPointF&)> hover_;
   std::function<QString()> csv_;
   std::function<void()> fit_;

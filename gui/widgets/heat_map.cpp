@@ -42,6 +42,7 @@ HeatMapChart::HeatMapChart(const QString& name, QWidget* parent) : Chart(name, p
   bar_ = new ColourBar(plot());
   side->addElement(side->rowCount(), 0, bar_);
   side->setRowStretchFactor(side->rowCount() - 1, 100.0);
+  setLegendBelow(1);
   new PaintedPlottable(plot(), [this](QCPPainter& painter) { drawCells(painter); });
   outline_layer_ = new PaintedPlottable(
       plot(), [this](QCPPainter& painter) { drawOutlines(painter); },

@@ -9,7 +9,7 @@ namespace razorscope::gui {
 namespace {
 
 constexpr double gigabyte = 1e9;
-constexpr int two_columns = 640;  // pixels
+constexpr int least_bars = 190;  // pixels
 
 QString gigabytes(double bytes) { return QStringLiteral("%1 GB").arg(bytes / gigabyte, 0, 'f', 1); }
 QString milliseconds(double seconds) {
@@ -39,7 +39,7 @@ StackedBar memory_bar(const QString& label, const PlanRow& row, int batch) {
                                   row.memory_bytes - weights - row.pool_bytes, row, paints::pale_band)},
       .limit = row.memory_bytes / gigabyte,
       .exceeds = !row.fits};
-  if (!row.fits) bar.note = QObject::tr("does not fit: %1 of KV").arg(gigabytes(kv));
+  if (!row.fits) bar.note = QObject::tr("does not fit");
   return bar;
 }
 
@@ -96,12 +96,12 @@ PlanCharts::PlanCharts(QWidget* parent)
       context_(new BarChart(QStringLiteral("Largest context"), this)),
       charts_({memory_, decode_, batch_, context_}) {
   memory_->setParts({{tr("weights"), paints::band},
-                     {tr("KV (the policy's colour)"), paints::soft},
+                     {tr("KV (in colour)"), paints::soft},
                      {tr("free for KV"), paints::soft, 0.25},
                      {tr("the rest"), paints::pale_band}},
                     tr("memory"));
   decode_->setParts({{tr("weights"), paints::band},
-                     {tr("attention (policy's colour)"), paints::soft},
+                     {tr("attention (in colour)"), paints::soft},
                      {tr("all-reduce"), paints::frame},
                      {tr("between"), paints::pale_band},
                      {tr("policy's own"), paints::ink}},
@@ -125,9 +125,11 @@ void PlanCharts::show(const PlanAnswer& answer) {
   const bool several = std::any_of(answer.rows.begin(), answer.rows.end(), [&](const PlanRow& row) {
     return row.device != answer.rows.front().device;
   });
+  label_width_ = 0;
   for (const PlanRow& row : answer.rows) {
     QString label = policy_text(row.policy);
     if (several) label = QStringLiteral("%1: %2").arg(QString::fromStdString(row.device), label);
+    label_width_ = std::max(label_width_, fontMetrics().horizontalAdvance(label));
     memory.push_back(memory_bar(label, row, answer.settings.batch));
     decode.push_back(decode_bar(label, row));
     batch.push_back(batch_bar(label, row, answer.settings.batch));
@@ -140,6 +142,7 @@ void PlanCharts::show(const PlanAnswer& answer) {
   context_->setCaption(tr("Largest context at batch %1").arg(count(batch_size)));
   const int height = 110 + 26 * static_cast<int>(std::max<size_t>(3, memory.size()));
   for (Chart* chart : charts_) chart->setMinimumHeight(height);
+  arrange();
   memory_->setBars(std::move(memory), true);
   decode_->setBars(std::move(decode));
   batch_->setBars(std::move(batch));
@@ -159,7 +162,7 @@ void PlanCharts::resizeEvent(QResizeEvent* event) {
 }
 
 void PlanCharts::arrange() {
-  const int columns = width() >= two_columns ? 2 : 1;
+  const int columns = width() >= 2 * (label_width_ + least_bars) ? 2 : 1;
   if (columns == columns_) return;
   columns_ = columns;
   auto* grid = static_cast<QGridLayout*>(layout());

@@ -37,6 +37,7 @@ class PlanCharts : public QWidget {
   BarChart* context_;
   std::vector<Chart*> charts_;
   int columns_ = 0;
+  int label_width_ = 0;  // pixels of the longest
 };
 
 }  // namespace razorscope::gui

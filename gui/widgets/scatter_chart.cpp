@@ -136,7 +136,7 @@ void ScatterChart::drawSeries(const Series& series, bool thin) {
     graph->setScatterStyle(scatter_style(series, paint, palette().color(QPalette::Base)));
   graph->setVisible(shown);
   graph->setData(x, y);
-  if (series.name.isEmpty()) graph->removeFromLegend();
+  if (series.name.isEmpty() || !series.in_legend) graph->removeFromLegend();
   if (auto* item = plot().legend->itemWithPlottable(graph); item != nullptr && !shown)
     item->setTextColor(palette().color(QPalette::Disabled, QPalette::Text));
   if (has_intervals && shown) {

@@ -30,9 +30,10 @@ struct Series {
   Shape shape = Shape::points;
   Qt::PenStyle dash = Qt::SolidLine;
   bool has_markers = true;
-  double size = 8.0;    // of markers, pixels
-  bool hollow = false;  // the markers
-  double width = 1.6;   // of the line
+  double size = 8.0;      // of markers, pixels
+  bool hollow = false;    // the markers
+  bool in_legend = true;  // else it goes with another one of its name
+  double width = 1.6;     // of the line
   std::vector<SeriesPoint> points = {};
 };
 

@@ -9,10 +9,11 @@
 namespace razorscope::gui {
 namespace {
 
-/// A line of a stripe. The first of its stripe names the axis.
+constexpr const char* titles[] = {"Requests", "KV in use, %", "Preemptions so far", "Output tokens/s"};
+
+/// A line of a stripe.
 struct StripeLine {
   size_t stripe;
-  const char* axis;
   const char* name;
   const Paint* paint;  // null: the policy's
   double (*value)(const TimelinePoint& now, const TimelinePoint& before);
@@ -20,13 +21,12 @@ struct StripeLine {
 
 const std::vector<StripeLine>& stripe_lines() {
   static const std::vector<StripeLine> lines = {
-      {0, "requests", "running", nullptr, [](const auto& now, const auto&) { return double(now.running); }},
-      {0, "requests", "waiting", &paints::frame,
-       [](const auto& now, const auto&) { return double(now.waiting); }},
-      {1, "KV %", "KV in use", nullptr, [](const auto& now, const auto&) { return 100.0 * now.kv_use; }},
-      {2, "preempted", "preemptions so far", &paints::warning,
+      {0, "running", nullptr, [](const auto& now, const auto&) { return double(now.running); }},
+      {0, "waiting", &paints::frame, [](const auto& now, const auto&) { return double(now.waiting); }},
+      {1, "KV in use", nullptr, [](const auto& now, const auto&) { return 100.0 * now.kv_use; }},
+      {2, "preemptions so far", &paints::warning,
        [](const auto& now, const auto&) { return double(now.preemptions); }},
-      {3, "tokens/s", "output tokens/s", nullptr,
+      {3, "output tokens/s", nullptr,
        [](const auto& now, const auto& before) {
          const double seconds = now.time - before.time;
          return seconds > 0.0 ? double(now.output_tokens - before.output_tokens) / seconds : 0.0;
@@ -36,6 +36,19 @@ const std::vector<StripeLine>& stripe_lines() {
 }
 
 constexpr size_t stripe_count = 4;
+constexpr double parts = 100.0;  // of the time: what a second's tokens are the mean of
+
+/// The point against which each one's rates are told: a hundredth of the time earlier, or the first.
+std::vector<size_t> earlier_points(const std::vector<TimelinePoint>& points) {
+  std::vector<size_t> earlier(points.size(), 0);
+  for (size_t i = 1; i < points.size(); ++i) {
+    const double span = (points.back().time - points.front().time) / parts;
+    size_t at = earlier[i - 1];
+    while (at + 1 < i && points[at + 1].time <= points[i].time - span) ++at;
+    earlier[i] = at;
+  }
+  return earlier;
+}
 
 }  // namespace
 
@@ -61,9 +74,19 @@ TimelineChart::TimelineChart(const QString& name, QWidget* parent) : Chart(name,
     stripes_.push_back(stripe);
   }
   layout->setRowSpacing(0);
+  setLegendBelow(5);
   stripes_.back()->axis(QCPAxis::atBottom)->setLabel(tr("seconds since the workload began"));
-  for (const StripeLine& line : stripe_lines())
-    stripes_[line.stripe]->axis(QCPAxis::atLeft)->setLabel(QString::fromUtf8(line.axis));
+  for (QCPAxisRect* stripe : stripes_) {
+    auto* title = new QCPItemText(&plot());
+    title->position->setType(QCPItemPosition::ptAxisRectRatio);
+    title->position->setAxisRect(stripe);
+    title->position->setCoords(0.0, 0.0);
+    title->setPositionAlignment(Qt::AlignLeft | Qt::AlignTop);
+    title->setPadding(QMargins(4, 1, 4, 1));
+    title->setClipToAxisRect(false);
+    title->setText(QString::fromUtf8(titles[titles_.size()]));
+    titles_.push_back(title);
+  }
   // One axis of time.
   for (QCPAxisRect* from : stripes_) {
     for (QCPAxisRect* to : stripes_) {
@@ -83,6 +106,7 @@ TimelineChart::TimelineChart(const QString& name, QWidget* parent) : Chart(name,
 void TimelineChart::setPoints(std::vector<TimelinePoint> points, const Paint& policy) {
   policy_ = policy;
   points_ = std::move(points);
+  earlier_ = earlier_points(points_);
   draw();
   fit();
   plot().replot(QCustomPlot::rpQueuedReplot);
@@ -91,6 +115,13 @@ void TimelineChart::setPoints(std::vector<TimelinePoint> points, const Paint& po
 void TimelineChart::draw() {
   if (stripes_.size() < stripe_count) return;  // not made yet
   plot().clearPlottables();
+  for (QCPItemText* title : titles_) {
+    QColor page = palette().color(QPalette::Base);
+    page.setAlpha(190);
+    title->setColor(palette().color(QPalette::Text));
+    title->setFont(font());
+    title->setBrush(page);
+  }
   for (const StripeLine& line : stripe_lines()) {
     QCPAxisRect* const stripe = stripes_[line.stripe];
     QCPGraph* graph = plot().addGraph(stripe->axis(QCPAxis::atBottom), stripe->axis(QCPAxis::atLeft));
@@ -108,7 +139,7 @@ void TimelineChart::draw() {
     QVector<double> y;
     for (size_t i = 0; i < points_.size(); ++i) {
       x += points_[i].time;
-      y += line.value(points_[i], points_[i > 0 ? i - 1 : 0]);
+      y += line.value(points_[i], points_[earlier_[i]]);
     }
     graph->setData(x, y, true);
     if (auto* item = plot().legend->itemWithPlottable(graph); item != nullptr && !shown)
@@ -126,7 +157,7 @@ void TimelineChart::fit() {
   for (const StripeLine& line : stripe_lines()) {
     if (hidden().contains(QString::fromUtf8(line.name))) continue;
     for (size_t i = 0; i < points_.size(); ++i)
-      most[line.stripe] = std::max(most[line.stripe], line.value(points_[i], points_[i > 0 ? i - 1 : 0]));
+      most[line.stripe] = std::max(most[line.stripe], line.value(points_[i], points_[earlier_[i]]));
   }
   for (size_t i = 0; i < stripe_count; ++i)
     stripes_[i]->axis(QCPAxis::atLeft)->setRange(0.0, most[i] > 0.0 ? 1.12 * most[i] : 1.0);
@@ -142,8 +173,9 @@ QString TimelineChart::wordsAt(const QPointF& position) const {
   const auto after = std::upper_bound(points_.begin(), points_.end(), time,
                                       [](double t, const TimelinePoint& point) { return t < point.time; });
   if (after == points_.begin()) return {};
-  const TimelinePoint& now = *(after - 1);
-  const TimelinePoint& before = after - 1 == points_.begin() ? now : *(after - 2);
+  const auto i = static_cast<size_t>(after - points_.begin()) - 1;
+  const TimelinePoint& now = points_[i];
+  const TimelinePoint& before = points_[earlier_[i]];
   QString words = tr("after %1 s").arg(figure_text(now.time, FigureKind::error));
   for (const StripeLine& line : stripe_lines())
     words += QStringLiteral("\n%1: %2")

@@ -28,8 +28,10 @@ class TimelineChart : public Chart {
   QString text() const;
 
   std::vector<TimelinePoint> points_;
+  std::vector<size_t> earlier_;  // of each point, the one against which its rates are told
   Paint policy_ = paints::ink;
   std::vector<QCPAxisRect*> stripes_;  // from top to bottom
+  std::vector<QCPItemText*> titles_;   // of each
 };
 
 }  // namespace razorscope::gui

@@ -1,10 +1,14 @@
 # Real widgets, drawn into memory; each case in a process of its own.
 razorscope_tests(gui
   chart_test.cpp
+  devices_view_test.cpp
   explorer_test.cpp
+  head_maps_test.cpp
+  heads_view_test.cpp
   item_models_test.cpp
   main.cpp
   same_numbers_test.cpp
+  serving_view_test.cpp
   sweep_view_test.cpp
   token_audit_model_test.cpp
   token_map_test.cpp
@@ -20,3 +24,9 @@ target_compile_definitions(razorscope_gui_tests PRIVATE RAZORSCOPE_PROGRAM="$<TA
 add_dependencies(razorscope_gui_tests razorscope)
 # Beside it, so that the explorer finds it there.
 set_target_properties(razorscope_gui_tests PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
+find_package(Python3 QUIET COMPONENTS Interpreter)
+if(Python3_Interpreter_FOUND)
+  add_test(NAME gui.numbers
+    COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_LIST_DIR}/numbers_test.py $<TARGET_FILE:razorscope> $<TARGET_FILE:razorscope-gui> ${CMAKE_SOURCE_DIR})
+  set_tests_properties(gui.numbers PROPERTIES LABELS gui TIMEOUT 300 ENVIRONMENT OMP_WAIT_POLICY=passive)
+endif()
