@@ -24,6 +24,14 @@ void choose_platform(bool headless) {
     qputenv("QT_QPA_PLATFORM", "offscreen");
 }
 
+/// What Qt says without a screen, and QCustomPlot of windows without room, is no news for a user.
+void drop_chatter(QtMsgType type, const QMessageLogContext& context, const QString& message) {
+  for (const char* known : {"propagateSizeHints", "XDG_RUNTIME_DIR not set", "Exceeded maximum expected"}) {
+    if (message.contains(QLatin1String(known))) return;
+  }
+  std::fprintf(stderr, "%s\n", qFormatLogMessage(type, context, message).toUtf8().constData());
+}
+
 bool mentions(int argc, char** argv, const char* option) {
   for (int i = 1; i < argc; ++i) {
     if (QByteArray(argv[i]).startsWith(option)) return true;
@@ -59,6 +67,7 @@ int run(QApplication& application) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  qInstallMessageHandler(drop_chatter);
   choose_platform(mentions(argc, argv, "--screenshot") || mentions(argc, argv, "--export") ||
                   mentions(argc, argv, "--help") || mentions(argc, argv, "--version"));
   QApplication application(argc, argv);

@@ -25,7 +25,7 @@ SweepProcess::SweepProcess(QObject* parent) : QObject(parent) {
     } else if (status == QProcess::CrashExit) {
       Q_EMIT ended(tr("the program was killed; Resume goes on where it was"));
     } else {
-      Q_EMIT ended(code == 0 ? QString() : log_.section(u'\n', -1, -1, QString::SectionSkipEmpty));
+      Q_EMIT ended(code == 0 ? QString() : complaint());
     }
   });
 }
@@ -59,6 +59,13 @@ void SweepProcess::cancel() {
   cancelled_ = true;
   // As Ctrl+C: it ends its children, and what they finished is stored.
   ::kill(static_cast<pid_t>(process_.processId()), SIGINT);
+}
+
+/// The program's last word, which follows its name.
+QString SweepProcess::complaint() const {
+  static const QString name = QStringLiteral("razorscope: ");
+  const qsizetype at = log_.lastIndexOf(name);
+  return (at < 0 ? log_ : log_.mid(at + name.size())).trimmed();
 }
 
 void SweepProcess::readLog() {

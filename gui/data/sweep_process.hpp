@@ -39,6 +39,7 @@ class SweepProcess : public QObject {
 
  private:
   void readLog();
+  QString complaint() const;
 
   QProcess process_;
   QElapsedTimer clock_;

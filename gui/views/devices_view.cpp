@@ -43,6 +43,7 @@ class DevicesView final : public View {
     column->addWidget(charts_, 1);
     column->addWidget(notes_);
     auto* scroll = new QScrollArea(this);
+    scroll->setAccessibleName(tr("Charts of devices"));
     scroll->setFrameShape(QFrame::NoFrame);
     scroll->setWidgetResizable(true);
     scroll->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);

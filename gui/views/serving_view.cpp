@@ -58,6 +58,7 @@ class ServingView final : public View {
     layout->addLayout(choices_);
     layout->addWidget(note_);
     auto* scroll = new QScrollArea(this);
+    scroll->setAccessibleName(tr("Charts of serving"));
     scroll->setFrameShape(QFrame::NoFrame);
     scroll->setWidgetResizable(true);
     scroll->setWidget(sheet);

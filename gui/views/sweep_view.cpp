@@ -193,10 +193,14 @@ void SweepView::look() {
   if (process_.isRunning() && explorer().path().toStdString() != db.string()) {
     explorer().open(QString::fromStdString(db.string()));
   }
-  if (worker_.isBusy()) return;
+  look_again_ = worker_.isBusy();
+  if (look_again_) return;
   worker_.run(
       this, [db, sweep = sweepName().toStdString()] { return read_cells(db, sweep); },
-      [this](const std::vector<CellRow>& cells) { showCells(cells); });
+      [this](const std::vector<CellRow>& cells) {
+        showCells(cells);
+        if (look_again_) look();
+      });
 }
 
 void SweepView::showCells(const std::vector<CellRow>& cells) {

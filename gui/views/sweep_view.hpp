@@ -61,6 +61,7 @@ class SweepView final : public View {
   SweepProcess process_;
   std::filesystem::path db_;   // that the process writes
   double done_before_ = -1.0;  // estimated seconds of what was done when it began; -1: not known yet
+  bool look_again_ = false;    // once the worker has answered
   QTimer tick_;                // while the process runs
   Worker worker_;              // of its own: progress does not wait for other views
 };

@@ -74,7 +74,8 @@ class TradeoffView final : public View {
   QJsonObject saveState() const override {
     return {{QStringLiteral("figure"), figure_->key()},
             {QStringLiteral("bytes"), bytes_->key()},
-            {QStringLiteral("subject"), subject_->currentText()},
+            {QStringLiteral("subject"),
+             subject_->currentData().toInt() < 0 ? QStringLiteral("all") : subject_->currentText()},
             {QStringLiteral("front"), front_->isChecked()},
             {QStringLiteral("logX"), chart_->isLogarithmic(Qt::Horizontal)},
             {QStringLiteral("logY"), chart_->isLogarithmic(Qt::Vertical)}};
@@ -143,7 +144,8 @@ class TradeoffView final : public View {
     for (const int subject : subjects)
       subject_->addItem(stored.subjects[static_cast<size_t>(subject)], subject);
     if (subjects.size() != 1) subject_->addItem(tr("all (%1)").arg(subjects.size()), -1);
-    const int found = subject_->findText(before);
+    const int found =
+        before.startsWith(QLatin1String("all")) ? subject_->findData(-1) : subject_->findText(before);
     if (found >= 0) wanted_subject_.clear();
     subject_->setCurrentIndex(std::max(0, found));
   }

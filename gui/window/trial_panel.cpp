@@ -48,6 +48,7 @@ TrialPanel::TrialPanel(Explorer& explorer, QWidget* parent)
   top->addRow(tr("Trace"), row);
   top->addRow(tr("Prefix"), prefix_);
   auto* scroll = new QScrollArea(this);
+  scroll->setAccessibleName(tr("The policy"));
   scroll->setWidgetResizable(true);
   scroll->setFrameShape(QFrame::NoFrame);
   scroll->setWidget(form_);

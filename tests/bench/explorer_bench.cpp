@@ -1,5 +1,5 @@
-// How the explorer feels with a large database: how long it takes to open, to filter and to show each view, how
-// long its thread is ever blocked meanwhile, and how much memory it has at most.
+// How the explorer feels with a large database: how long it takes to open, to filter and to show each view,
+// how long its thread is ever blocked meanwhile, and how much memory it has at most.
 //
 //   python3 tests/bench/million_rows.py build/release/razorscope --db large.db
 //   QT_QPA_PLATFORM=offscreen build/release/tests/razorscope_explorer_bench large.db [REPEATS]
@@ -22,10 +22,10 @@ namespace {
 
 using namespace razorscope::gui;
 
-constexpr double open_limit = 2000.0;    // milliseconds
-constexpr double filter_limit = 200.0;   // likewise
-constexpr double blocked_limit = 50.0;   // likewise
-constexpr double memory_limit = 600e6;   // bytes
+constexpr double open_limit = 2000.0;   // milliseconds
+constexpr double filter_limit = 200.0;  // likewise
+constexpr double blocked_limit = 50.0;  // likewise
+constexpr double memory_limit = 600e6;  // bytes
 
 /// Ticks as often as the thread lets it: what lies between two ticks is how long nothing else could happen.
 class Watchdog {
@@ -137,8 +137,10 @@ int main(int argc, char** argv) {
     Measured show{.what = title + ": show", .milliseconds = {}};
     Measured filter{.what = title + ": filter", .milliseconds = {}, .limit = filter_limit};
     Measured select{.what = title + ": select", .milliseconds = {}};
-    const RunFilter filters[] = {only(Facet::kind, QStringLiteral("replay")), only(Facet::model, QStringLiteral("model-1")),
-                                 only(Facet::family, QStringLiteral("window")), only(Facet::codec, QStringLiteral("f16")),
+    const RunFilter filters[] = {only(Facet::kind, QStringLiteral("replay")),
+                                 only(Facet::model, QStringLiteral("model-1")),
+                                 only(Facet::family, QStringLiteral("window")),
+                                 only(Facet::codec, QStringLiteral("f16")),
                                  {}};
     for (int i = 0; i < repeats; ++i) {
       window.showView(QStringLiteral("runs"));
@@ -147,12 +149,25 @@ int main(int argc, char** argv) {
       measure(show, watchdog, window, [&] { window.showView(QString::fromUtf8(entry.key)); });
       const RunFilter& next = filters[static_cast<size_t>(i) % std::size(filters)];
       measure(filter, watchdog, window, [&] { window.explorer().setFilter(next); });
-      const Run& run = snapshot.runs[snapshot.runs.size() * static_cast<size_t>(i) / static_cast<size_t>(repeats)];
+      const Run& run =
+          snapshot.runs[snapshot.runs.size() * static_cast<size_t>(i) / static_cast<size_t>(repeats)];
       measure(select, watchdog, window, [&] { window.explorer().selectOnly(run.ref); });
     }
     measure(filter, watchdog, window, [&] { window.explorer().setFilter({}); });
     for (Measured* measured : {&show, &filter, &select}) all.push_back(*measured);
   }
+
+  // All replays of all texts in one chart.
+  Measured whole{.what = "Trade-off of all texts", .milliseconds = {}};
+  window.showView(QStringLiteral("tradeoff"));
+  for (int i = 0; i < repeats; ++i) {
+    window.currentView()->restoreState({{QStringLiteral("subject"), QStringLiteral("all")}});
+    measure(whole, watchdog, window, [&] {
+      window.currentView()->restoreState(
+          {{QStringLiteral("subject"), QStringLiteral("all")}, {QStringLiteral("logY"), i % 2 == 0}});
+    });
+  }
+  all.push_back(whole);
 
   bool good = true;
   std::printf("%-22s %12s %10s %12s\n", "", "median ms", "worst ms", "blocked ms");
@@ -162,8 +177,8 @@ int main(int argc, char** argv) {
     const bool blocks = measured.blocked > blocked_limit;
     good = good && !slow && !blocks;
     std::printf("%-22s %12.1f %10.1f %12.1f%s%s\n", measured.what.c_str(), typical,
-                *std::max_element(measured.milliseconds.begin(), measured.milliseconds.end()), measured.blocked,
-                slow ? "  TOO SLOW" : "", blocks ? "  BLOCKS" : "");
+                *std::max_element(measured.milliseconds.begin(), measured.milliseconds.end()),
+                measured.blocked, slow ? "  TOO SLOW" : "", blocks ? "  BLOCKS" : "");
   }
   const double peak = memory_bytes("VmHWM");
   std::printf("memory: %.0f MB at most, %.0f MB now%s\n", peak / 1e6, memory_bytes("VmRSS") / 1e6,
