@@ -166,20 +166,27 @@ std::vector<RunColumn> make_columns() {
                        .number = get,
                        .interval = interval});
   };
+  // What a table shows at first, then all else.
   text("kind", "Kind", "replay, eval, task, plan or serve", true, facet_text<Facet::kind>);
-  figure("run", "Run", "", "its id in the database", count, true, false, run_id);
   text("label", "Policy", "as it ran, without what is default", true, policy_label_text);
-  text("requested_policy", "Asked for", "before its size was solved for equal bytes", false, requested_text);
-  text("model", "Model", "that was measured or planned for", true, facet_text<Facet::model>);
-  text("text", "Text", "that the model read", true, facet_text<Facet::text>);
-  text("device", "Device", "of plans and workloads served", false, facet_text<Facet::device>);
-  text("sweep", "Sweep", "that the run came of", false, facet_text<Facet::sweep>);
-  figure("prefix", "Prefix", "tokens", "that were compressed; of a plan: its context", count, true, true,
-         prefix);
-  figure("steps", "Steps", "", "queries, scored steps or questions", count, false, false, steps);
   figure("bytes_physical_relative", "Bytes of full", "", "physical bytes as a share of full+f16's", share,
          true, true, relative_bytes);
   figure("bytes_physical", "Physical bytes", "", after, bytes, true, true, physical_bytes);
+  figure("relative_error_mean", "Error", "", "mean relative error of attention outputs", error, true, true,
+         of_replay<&TradeoffRow::relative_error_mean>);
+  figure("kl_to_full", "KL to full", "nats", "of the next token's distribution", nats, true, true,
+         mean_of_eval<&ClosedLoopRow::kl_to_full>, interval_of_eval<&ClosedLoopRow::kl_to_full>);
+  figure("accuracy", "Accuracy", "", "share of questions answered", share, false, true, accuracy,
+         accuracy_interval);
+  text("model", "Model", "that was measured or planned for", true, facet_text<Facet::model>);
+  text("text", "Text", "that the model read", true, facet_text<Facet::text>);
+  figure("prefix", "Prefix", "tokens", "that were compressed; of a plan: its context", count, true, true,
+         prefix);
+  figure("run", "Run", "", "its id in the database", count, true, false, run_id);
+  text("requested_policy", "Asked for", "before its size was solved for equal bytes", false, requested_text);
+  text("device", "Device", "of plans and workloads served", false, facet_text<Facet::device>);
+  text("sweep", "Sweep", "that the run came of", false, facet_text<Facet::sweep>);
+  figure("steps", "Steps", "", "queries, scored steps or questions", count, false, false, steps);
   figure("bytes_logical", "Logical bytes", "", "what is stored, without padding", bytes, true, false,
          logical_bytes);
   figure("bytes_nominal", "Nominal bytes", "", "by the formula of papers", bytes, true, false, nominal_bytes);
@@ -190,8 +197,6 @@ std::vector<RunColumn> make_columns() {
   figure("equal_bytes_share", "Asked share", "", "of full+f16's bytes that sizes were solved for", share,
          true, false, asked_share);
   figure("kept_tokens_mean", "Kept a head", "tokens", "mean over KV heads", count, true, false, kept_tokens);
-  figure("relative_error_mean", "Error", "", "mean relative error of attention outputs", error, true, true,
-         of_replay<&TradeoffRow::relative_error_mean>);
   figure("relative_error_p99", "Error p99", "", "99th percentile over head rows", error, true, false,
          of_replay<&TradeoffRow::relative_error_p99>);
   figure("relative_error_max", "Error max", "", "of a head row", error, true, false,
@@ -204,16 +209,12 @@ std::vector<RunColumn> make_columns() {
          of_replay<&TradeoffRow::output_error_mean>);
   figure("regret_mean", "Regret", "", "lost mass above the least that so many tokens could lose", error, true,
          false, of_replay<&TradeoffRow::regret_mean>);
-  figure("kl_to_full", "KL to full", "nats", "of the next token's distribution", nats, true, true,
-         mean_of_eval<&ClosedLoopRow::kl_to_full>, interval_of_eval<&ClosedLoopRow::kl_to_full>);
   figure("nll_difference", "NLL above full", "nats", "a token", nats, true, false,
          mean_of_eval<&ClosedLoopRow::nll_difference>, interval_of_eval<&ClosedLoopRow::nll_difference>);
   figure("nll", "NLL", "nats", "a token", nats, true, false, mean_of_eval<&ClosedLoopRow::nll>,
          interval_of_eval<&ClosedLoopRow::nll>);
   figure("top1_agreement", "Top-1 agreement", "", "share of steps whose likeliest token is full's", share,
          false, false, of_eval<&ClosedLoopRow::top1_agreement>);
-  figure("accuracy", "Accuracy", "", "share of questions answered", share, false, true, accuracy,
-         accuracy_interval);
   figure("n", "Questions", "", "of a task", count, false, false, questions);
   text("answer", "Answer", "of an explanation: which of the two is likelier", false, answer_text);
   figure("log_odds", "Log-odds", "nats", "ln P(positive) - ln P(negative) of an explanation's answers", nats,

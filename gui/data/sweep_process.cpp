@@ -12,9 +12,9 @@ constexpr int patience = 10'000;  // milliseconds that a cancelled sweep gets to
 }  // namespace
 
 SweepProcess::SweepProcess(QObject* parent) : QObject(parent) {
-  process_.setProcessChannelMode(QProcess::MergedChannels);
   connect(&process_, &QProcess::started, this, &SweepProcess::started);
-  connect(&process_, &QProcess::readyRead, this, &SweepProcess::readLog);
+  connect(&process_, &QProcess::readyReadStandardError, this, &SweepProcess::readLog);
+  connect(&process_, &QProcess::readyReadStandardOutput, this, &SweepProcess::readLog);
   connect(&process_, &QProcess::errorOccurred, this, [this](QProcess::ProcessError error) {
     if (error == QProcess::FailedToStart) Q_EMIT ended(process_.errorString());
   });
@@ -41,6 +41,7 @@ SweepProcess::~SweepProcess() {
 void SweepProcess::start(const std::filesystem::path& file, const std::filesystem::path& db, bool again) {
   if (isRunning()) return;
   log_.clear();
+  errors_.clear();
   cancelled_ = false;
   const std::filesystem::path program = command_line_program();
   if (program.empty()) {
@@ -64,12 +65,14 @@ void SweepProcess::cancel() {
 /// The program's last word, which follows its name.
 QString SweepProcess::complaint() const {
   static const QString name = QStringLiteral("razorscope: ");
-  const qsizetype at = log_.lastIndexOf(name);
-  return (at < 0 ? log_ : log_.mid(at + name.size())).trimmed();
+  const qsizetype at = errors_.lastIndexOf(name);
+  return (at < 0 ? errors_ : errors_.mid(at + name.size())).trimmed();
 }
 
 void SweepProcess::readLog() {
-  log_ += QString::fromUtf8(process_.readAll());
+  const QString errors = QString::fromUtf8(process_.readAllStandardError());
+  errors_ += errors;
+  log_ += QString::fromUtf8(process_.readAllStandardOutput()) + errors;
   Q_EMIT logChanged();
 }
 

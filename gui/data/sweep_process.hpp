@@ -44,6 +44,7 @@ class SweepProcess : public QObject {
   QProcess process_;
   QElapsedTimer clock_;
   QString log_;
+  QString errors_;  // the part of it that went to standard error
   bool cancelled_ = false;
 };
 

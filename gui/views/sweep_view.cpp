@@ -186,13 +186,11 @@ void SweepView::runFile(const std::filesystem::path& file, const std::filesystem
 }
 
 void SweepView::look() {
-  std::filesystem::path db = db_;
-  if (!process_.isRunning()) db = explorer().path().toStdString();
+  const std::filesystem::path open = explorer().path().toStdString();
+  const std::filesystem::path db = process_.isRunning() ? db_ : open;
   std::error_code unknown;
   if (db.empty() || !std::filesystem::exists(db, unknown)) return showCells({});
-  if (process_.isRunning() && explorer().path().toStdString() != db.string()) {
-    explorer().open(QString::fromStdString(db.string()));
-  }
+  if (process_.isRunning()) openResults();
   look_again_ = worker_.isBusy();
   if (look_again_) return;
   worker_.run(
@@ -201,6 +199,13 @@ void SweepView::look() {
         showCells(cells);
         if (look_again_) look();
       });
+}
+
+/// Shows in all views what the sweep writes.
+void SweepView::openResults() {
+  std::error_code unknown;
+  const QString path = QString::fromStdString(db_.string());
+  if (explorer().path() != path && std::filesystem::exists(db_, unknown)) explorer().open(path);
 }
 
 void SweepView::showCells(const std::vector<CellRow>& cells) {
@@ -249,6 +254,7 @@ void SweepView::finish(const QString& problem) {
   cancel_->setEnabled(false);
   progress_->setRange(0, 1);
   progress_->setValue(0);
+  if (!db_.empty()) openResults();
   look();
   showProgress();
   if (!problem.isEmpty()) status_->setText(problem);

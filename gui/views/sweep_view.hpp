@@ -42,6 +42,7 @@ class SweepView final : public View {
   void showFile();
   void start(bool again);
   void look();
+  void openResults();
   void showCells(const std::vector<CellRow>& cells);
   void showProgress();
   void finish(const QString& problem);

@@ -219,9 +219,10 @@ class TradeoffView final : public View {
   void tell() {
     QStringList notes;
     if (chart_->behindOthers() > 0)
-      notes += tr("%1 points lie behind others: zoom in to see them").arg(chart_->behindOthers());
+      notes += tr("behind others, to be seen by zooming in: %L1 runs").arg(chart_->behindOthers());
     if (chart_->withoutPlace() > 0)
-      notes += tr("%1 points have no place on a logarithmic axis").arg(chart_->withoutPlace());
+      notes +=
+          tr("without a place on a logarithmic axis, as an error of 0: %L1 runs").arg(chart_->withoutPlace());
     note_->setText(notes.join(QStringLiteral("; ")));
     note_->setVisible(!notes.isEmpty());
   }

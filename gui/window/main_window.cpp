@@ -9,6 +9,7 @@
 #include <QFileDialog>
 #include <QFileInfo>
 #include <QInputDialog>
+#include <QKeyEvent>
 #include <QLabel>
 #include <QMenuBar>
 #include <QMessageBox>
@@ -66,6 +67,7 @@ MainWindow::MainWindow(QWidget* parent)
   connect(welcome_, &WelcomePage::sampleAsked, this, &MainWindow::runSample);
   connect(welcome_, &WelcomePage::fileAsked, this, &MainWindow::openFile);
   connect(&explorer_, &Explorer::stateChanged, this, &MainWindow::showState);
+  qApp->installEventFilter(this);
   showState();
 }
 
@@ -352,6 +354,16 @@ void MainWindow::keyPressEvent(QKeyEvent* event) {
   } else {
     QMainWindow::keyPressEvent(event);
   }
+}
+
+bool MainWindow::eventFilter(QObject* object, QEvent* event) {
+  // Fields would take Ctrl+E for the way to the line's end.
+  if (event->type() == QEvent::ShortcutOverride &&
+      static_cast<QKeyEvent*>(event)->keyCombination() == (Qt::CTRL | Qt::Key_E)) {
+    event->ignore();
+    return true;
+  }
+  return QMainWindow::eventFilter(object, event);
 }
 
 void MainWindow::showKeys() {

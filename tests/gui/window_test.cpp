@@ -114,6 +114,17 @@ TEST_F(WindowTest, KeysSearchUndoAndList) {
   list->close();
 }
 
+TEST_F(WindowTest, ExportHasItsKeyWhileOneTypes) {
+  const auto window = opened();
+  window->activateWindow();
+  auto* search = find<QLineEdit>(*window, "search");
+  search->setFocus();
+  QKeyEvent key(QEvent::ShortcutOverride, Qt::Key_E, Qt::ControlModifier);
+  key.accept();
+  QApplication::sendEvent(search, &key);
+  EXPECT_FALSE(key.isAccepted());
+}
+
 TEST_F(WindowTest, ChipsRemoveTheirPartOfTheFilter) {
   const auto window = opened();
   RunFilter filter;

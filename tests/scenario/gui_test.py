@@ -136,12 +136,15 @@ class Gui(unittest.TestCase):
         self.assertTrue(wait_for(lambda: self.windows(text)), "no window is called " + text)
 
     def save_as(self, path):
-        """Fills the file dialog that Ctrl+E opens."""
+        """Fills the file dialog that Ctrl+E opens. There is no window manager, so that the focus is moved by hand."""
         self.key("ctrl+e")
         self.wait_title("Export")
+        self.xdo("windowfocus", "--sync", self.windows("Export")[-1])
         self.key("ctrl+a")
         self.type(str(path))
         self.key("Return")
+        self.assertTrue(wait_for(lambda: not self.windows("Export")), "the dialog stays")
+        self.xdo("windowfocus", "--sync", self.window)
 
     def quit(self):
         self.xdo("windowfocus", self.window)
@@ -181,8 +184,8 @@ class Gui(unittest.TestCase):
 
         # A click into the table selects, and two selected runs can be compared.
         self.key("ctrl+2")
-        self.xdo("mousemove", "420", "160", "click", "1")
-        self.xdo("keydown", "ctrl", "mousemove", "420", "182", "click", "1", "keyup", "ctrl")
+        self.xdo("mousemove", "420", "145", "click", "1")
+        self.key("shift+Down")
         compare = [i for i, name in enumerate(self.view_names(), 1) if name == "compare"][0]
         self.key(f"ctrl+{compare}")
         time.sleep(0.5)
