@@ -287,13 +287,29 @@ QString RunTableModel::asMarkdown(const std::vector<int>& rows, const std::vecto
 }
 
 QString RunTableModel::asCsv(const std::vector<int>& rows, const std::vector<int>& columns) const {
-  QStringList lines;
+  const bool grouped = group_column_ >= 0;
   QStringList names;
-  for (const int column : columns) names += QString::fromUtf8(run_columns()[static_cast<size_t>(column)].key);
-  lines += names.join(u',');
-  for (const int row : rows) {
+  if (grouped) names += QStringLiteral("runs");
+  for (const int index : columns) {
+    const RunColumn& column = run_columns()[static_cast<size_t>(index)];
+    const QString key = QString::fromUtf8(column.key);
+    names += key;
+    if (grouped && column.is_number()) names += {key + QStringLiteral("_low"), key + QStringLiteral("_high")};
+  }
+  QStringList lines = {names.join(u',')};
+  for (const int at : rows) {
+    const Row& row = rows_[static_cast<size_t>(at)];
     QStringList cells;
-    for (const int column : columns) cells += csv_field(field(rows_[static_cast<size_t>(row)], column));
+    if (grouped) cells += QString::number(row.places.size());
+    for (const int index : columns) {
+      cells += csv_field(field(row, index));
+      const RunColumn& column = run_columns()[static_cast<size_t>(index)];
+      if (!grouped || !column.is_number()) continue;
+      const std::optional<Summary> all = summary(row, column);
+      const bool has_interval = all && all->interval;
+      cells += has_interval ? full_precision(all->interval->low) : QString();
+      cells += has_interval ? full_precision(all->interval->high) : QString();
+    }
     lines += cells.join(u',');
   }
   return lines.join(u'\n') + u'\n';

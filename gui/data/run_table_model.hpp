@@ -53,7 +53,7 @@ class RunTableModel : public QAbstractTableModel {
   int rowOf(const RunRef& run) const;
 
   /// Rows as text, with a header of the columns: fields separated by tabs, as Markdown, or as CSV with every
-  /// digit.
+  /// digit; there groups have their number of runs and the ends of the intervals, too.
   QString asTsv(const std::vector<int>& rows, const std::vector<int>& columns) const;
   QString asMarkdown(const std::vector<int>& rows, const std::vector<int>& columns) const;
   QString asCsv(const std::vector<int>& rows, const std::vector<int>& columns) const;

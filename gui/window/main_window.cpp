@@ -339,13 +339,26 @@ void MainWindow::dragEnterEvent(QDragEnterEvent* event) {
   if (event->mimeData()->hasUrls()) event->acceptProposedAction();
 }
 
+/// A database is opened, a second one compared with it, a sweep file shown.
 void MainWindow::dropEvent(QDropEvent* event) {
+  QStringList databases;
   for (const QUrl& url : event->mimeData()->urls()) {
     if (!url.isLocalFile()) continue;
     event->acceptProposedAction();
-    openFile(url.toLocalFile());
-    return;
+    const QString file = url.toLocalFile();
+    if (file.endsWith(QLatin1String(".toml"))) {
+      view(QStringLiteral("sweep"))->restoreState({{QStringLiteral("file"), file}});
+      showView(QStringLiteral("sweep"));
+      pages_->setCurrentIndex(1);
+    } else {
+      databases += file;
+    }
   }
+  if (databases.isEmpty()) return;
+  openFile(databases[0]);
+  if (databases.size() < 2) return;
+  showView(QStringLiteral("compare"));
+  view(QStringLiteral("compare"))->restoreState({{QStringLiteral("other"), databases[1]}});
 }
 
 void MainWindow::keyPressEvent(QKeyEvent* event) {

@@ -78,6 +78,14 @@ TEST_F(ItemModels, GroupsHaveMeansWithIntervals) {
   EXPECT_EQ(model.index(0, column("relative_error_mean")).data().toString(), QStringLiteral("0.275 ± 0.181"));
   EXPECT_EQ(model.index(0, column("label")).data().toString(), QStringLiteral("several"));
   EXPECT_EQ(model.runsOfRow(0).size(), 6U);
+  const QStringList csv = model.asCsv({0}, {column("relative_error_mean")}).split(u'\n');
+  EXPECT_EQ(csv[0],
+            QStringLiteral("runs,relative_error_mean,relative_error_mean_low,relative_error_mean_high"));
+  const QStringList cells = csv[1].split(u',');
+  ASSERT_EQ(cells.size(), 4);
+  EXPECT_EQ(cells[0], QStringLiteral("6"));
+  EXPECT_NEAR(cells[3].toDouble() - mean, mean - cells[2].toDouble(), 1e-12);
+  EXPECT_NEAR(cells[3].toDouble() - mean, 0.181, 0.001);
 }
 
 TEST_F(ItemModels, RowsAreCopiedAsTextOfThreeKinds) {

@@ -49,9 +49,11 @@ class WindowTest : public ::testing::Test {
   static Widget* find(const MainWindow& window, const char* name) {
     return window.findChild<Widget*>(QLatin1String(name));
   }
-  static void drop(MainWindow& window, const QString& file) {
+  static void drop(MainWindow& window, const QStringList& files) {
     QMimeData data;
-    data.setUrls({QUrl::fromLocalFile(file)});
+    QList<QUrl> urls;
+    for (const QString& file : files) urls += QUrl::fromLocalFile(file);
+    data.setUrls(urls);
     QDragEnterEvent enter(QPoint(100, 100), Qt::CopyAction, &data, Qt::LeftButton, Qt::NoModifier);
     QApplication::sendEvent(&window, &enter);
     EXPECT_TRUE(enter.isAccepted());
@@ -76,12 +78,35 @@ TEST_F(WindowTest, OpensWhatIsDropped) {
   MainWindow window;
   window.show();
   ASSERT_TRUE(QTest::qWaitForWindowExposed(&window));
-  drop(window, path());
+  drop(window, {path()});
   ASSERT_TRUE(wait_for([&] { return window.explorer().state() == Explorer::State::ready; }));
   EXPECT_FALSE(find<QWidget>(window, "welcome")->isVisible());
   EXPECT_TRUE(find<QDockWidget>(window, "facetDock")->isVisible());
   EXPECT_EQ(window.explorer().snapshot()->runs.size(), 12U);
   EXPECT_TRUE(window.windowTitle().startsWith(QStringLiteral("results.db")));
+}
+
+TEST_F(WindowTest, TwoDroppedDatabasesAreCompared) {
+  testing::fill_database(folder / "other.db");
+  MainWindow window;
+  window.show();
+  ASSERT_TRUE(QTest::qWaitForWindowExposed(&window));
+  drop(window, {path(), path("other.db")});
+  EXPECT_TRUE(settled(window));
+  EXPECT_EQ(window.currentView()->objectName(), QStringLiteral("compare"));
+  auto* summary = find<QLabel>(window, "comparison");
+  EXPECT_TRUE(wait_for([&] { return summary->text().contains(QStringLiteral("12 pairs of runs")); }))
+      << summary->text().toStdString();
+}
+
+TEST_F(WindowTest, ADroppedSweepFileIsShown) {
+  std::ofstream(folder / "my.toml") << "name = \"mine\"\n";
+  MainWindow window;
+  window.show();
+  ASSERT_TRUE(QTest::qWaitForWindowExposed(&window));
+  drop(window, {path("my.toml")});
+  EXPECT_EQ(window.currentView()->objectName(), QStringLiteral("sweep"));
+  EXPECT_TRUE(window.currentView()->isVisible());
 }
 
 TEST_F(WindowTest, KeysChooseViews) {
@@ -240,13 +265,13 @@ TEST_F(WindowTest, BadFilesAreExplainedInPlace) {
   MainWindow window;
   window.show();
   ASSERT_TRUE(QTest::qWaitForWindowExposed(&window));
-  drop(window, path("bad.db"));
+  drop(window, {path("bad.db")});
   ASSERT_TRUE(wait_for([&] { return window.explorer().state() == Explorer::State::failed; }));
   auto* problem = find<QLabel>(window, "problem");
   EXPECT_TRUE(problem->isVisible());
   EXPECT_TRUE(problem->text().contains(path("bad.db")));
   EXPECT_FALSE(find<QPushButton>(window, "update")->isVisible());
-  drop(window, path());
+  drop(window, {path()});
   ASSERT_TRUE(wait_for([&] { return window.explorer().state() == Explorer::State::ready; }));
   EXPECT_FALSE(problem->isVisible());
 }
