@@ -1,12 +1,8 @@
 #include <QApplication>
 #include <QCommandLineParser>
-#include <QElapsedTimer>
-#include <QFileInfo>
 #include <cstdio>
 #include <exception>
-#include <stdexcept>
 
-#include "gui/widgets/picture.hpp"
 #include "gui/window/headless.hpp"
 #include "gui/window/main_window.hpp"
 #include "models/base/error.hpp"
@@ -46,8 +42,8 @@ int run(QApplication& application) {
                      "  razorscope-gui results.db\n"
                      "  razorscope-gui --screenshot tradeoff.png --view tradeoff results.db\n"
                      "  razorscope-gui --export front.csv --view tradeoff results.db"));
-  const QCommandLineOption help = parser.addHelpOption();
-  const QCommandLineOption version = parser.addVersionOption();
+  parser.addHelpOption();
+  parser.addVersionOption();
   const HeadlessOptions options(parser);
   parser.addPositionalArgument(QStringLiteral("DATABASE"), QStringLiteral("results of the command line"),
                                QStringLiteral("[DATABASE]"));

@@ -130,6 +130,14 @@ void Store::together(const std::function<void()>& task) {
   connection_->transact(task);
 }
 
+void Store::at_one_moment(const std::function<void()>& task) {
+  connection_->guarded([&] {
+    SQLite::Transaction transaction(connection_->database(), SQLite::TransactionBehavior::DEFERRED);
+    task();
+    transaction.commit();
+  });
+}
+
 int64_t Store::add_replay(const ReplayRecord& record) {
   SQLite::Database& database = writable().database();
   return connection_->transact([&] {

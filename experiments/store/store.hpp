@@ -68,8 +68,8 @@ class Store {
   /// than a results database, or of a newer schema.
   static Store open_for_writing(const std::filesystem::path& path,
                                 std::chrono::milliseconds patience = default_patience);
-  /// InputError as above, and where the file is missing or empty, OlderSchemaError (schema.hpp) where it is of an
-  /// older schema; one without runs is fine.
+  /// InputError as above, and where the file is missing or empty, OlderSchemaError (schema.hpp) where it is
+  /// of an older schema; one without runs is fine.
   static Store open_read_only(const std::filesystem::path& path,
                               std::chrono::milliseconds patience = default_patience);
   Store(Store&&) noexcept;
@@ -81,6 +81,8 @@ class Store {
   /// Makes all that the task adds to this store one transaction: after an error or a kill, none of it is
   /// there.
   void together(const std::function<void()>& task);
+  /// Shows the task the database as it is at one moment, whatever others write meanwhile.
+  void at_one_moment(const std::function<void()>& task);
 
   /// Stores a run and returns its id. A run with the same config_hash is replaced and keeps its id; it then
   /// bears the comparison, command line and provenance of the latest. Values that are not numbers (NaN) are

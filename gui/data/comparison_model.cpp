@@ -78,6 +78,10 @@ ComparedFigures compare_two_runs(Store& store, const Snapshot& snapshot, const R
                     .arg(policy_text(snapshot.policy(*first)))
                     .arg(b.id)
                     .arg(policy_text(snapshot.policy(*second)));
+  if (out.figures.empty()) {
+    out.summary = QStringLiteral("Explanations are compared in the token map, side by side.");
+    return out;
+  }
   if (first->subject >= 0 && first->subject != second->subject) {
     out.summary += QStringLiteral("\nThey were not measured on the same: %1 | %2")
                        .arg(snapshot.subjects[static_cast<size_t>(first->subject)],

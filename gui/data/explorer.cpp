@@ -20,34 +20,49 @@ Explorer::Explorer(QObject* parent) : QObject(parent) {
 void Explorer::open(const QString& path) {
   path_ = path;
   watch_.watch(path);
-  load(false);
+  ++reading_;
+  is_reading_ = false;
+  become(State::loading, {}, snapshot_);
+  load();
 }
 
 void Explorer::close() {
   ++reading_;
+  is_reading_ = false;
   path_.clear();
   watch_.watch({});
-  setState(State::empty);
-  take(nullptr);
+  become(State::empty, {}, nullptr);
 }
 
 void Explorer::refresh() {
-  if (!path_.isEmpty()) load(true);
+  if (!path_.isEmpty()) load();
 }
 
 void Explorer::bringUpToDate() {
   if (!outdated_) return;
-  setState(State::loading);
+  const int reading = ++reading_;
+  is_reading_ = true;
+  become(State::loading, {}, nullptr);
   const std::filesystem::path path(path_.toStdString());
   worker_.run(
       this, [path] { return Store::open_for_writing(path).path(); },
-      [this](const std::filesystem::path&) { open(path_); },
-      [this](const QString& problem) { setState(State::failed, problem); });
+      [this, reading](const std::filesystem::path&) {
+        if (reading == reading_) open(path_);
+      },
+      [this, reading](const QString& problem) {
+        if (reading != reading_) return;
+        is_reading_ = false;
+        become(State::failed, problem, nullptr);
+        outdated_ = true;
+        Q_EMIT stateChanged();
+      });
 }
 
-void Explorer::load(bool again) {
-  const int reading = ++reading_;
-  if (!again) setState(State::loading);
+/// A database that is written all the time is read once more when a reading is over, not once for each write.
+void Explorer::load() {
+  read_again_ = is_reading_;
+  if (is_reading_) return;
+  is_reading_ = true;
   const std::filesystem::path path(path_.toStdString());
   worker_.run(
       this,
@@ -64,35 +79,38 @@ void Explorer::load(bool again) {
         loaded.milliseconds = static_cast<int>(clock.elapsed());
         return loaded;
       },
-      [this, reading](const Loaded& loaded) {
+      [this, reading = reading_](const Loaded& loaded) {
         if (reading == reading_) finish(loaded);
       },
-      [this, reading, again](const QString& problem) {
-        if (reading != reading_) return;
-        setState(State::failed, problem);
-        if (!again) take(nullptr);
+      [this, reading = reading_](const QString& problem) {
+        if (reading == reading_) fail(problem);
       });
 }
 
 void Explorer::finish(const Loaded& loaded) {
+  is_reading_ = false;
   watch_.setReadingTime(loaded.milliseconds);
   if (loaded.snapshot) {
-    setState(State::ready);
+    become(State::ready, {}, loaded.snapshot);
   } else {
     outdated_ = true;
-    setState(State::failed, loaded.outdated);
+    become(State::failed, loaded.outdated, nullptr);
   }
-  take(loaded.snapshot);
+  if (read_again_) load();
 }
 
-void Explorer::setState(State state, const QString& problem) {
+/// What was read of the same database before stays.
+void Explorer::fail(const QString& problem) {
+  is_reading_ = false;
+  const bool is_of_this = snapshot_ && snapshot_->path == std::filesystem::path(path_.toStdString());
+  become(State::failed, problem, is_of_this ? snapshot_ : nullptr);
+}
+
+void Explorer::become(State state, const QString& problem, const std::shared_ptr<const Snapshot>& snapshot) {
   state_ = state;
-  if (state != State::failed) outdated_ = false;
   problem_ = problem;
-  Q_EMIT stateChanged();
-}
-
-void Explorer::take(const std::shared_ptr<const Snapshot>& snapshot) {
+  if (state != State::failed) outdated_ = false;
+  const bool is_new = snapshot != snapshot_;
   snapshot_ = snapshot;
   std::vector<RunRef> left;
   for (const RunRef& run : selection_) {
@@ -100,13 +118,12 @@ void Explorer::take(const std::shared_ptr<const Snapshot>& snapshot) {
   }
   const bool lost = left.size() != selection_.size();
   selection_ = std::move(left);
-  if (snapshot_) {
-    filtered_ = filter_runs(*snapshot_, filter_);
-  } else {
-    filtered_ = {};
+  if (is_new) filtered_ = snapshot_ ? filter_runs(*snapshot_, filter_) : FilteredRuns();
+  Q_EMIT stateChanged();
+  if (is_new) {
+    Q_EMIT snapshotChanged();
+    Q_EMIT filterChanged();
   }
-  Q_EMIT snapshotChanged();
-  Q_EMIT filterChanged();
   if (lost) Q_EMIT selectionChanged();
 }
 

@@ -88,10 +88,11 @@ class Explorer : public QObject {
     int milliseconds = 0;
   };
 
-  void load(bool again);
+  void load();
   void finish(const Loaded& loaded);
-  void setState(State state, const QString& problem = {});
-  void take(const std::shared_ptr<const Snapshot>& snapshot);
+  void fail(const QString& problem);
+  /// Everything is in place when the first signal is sent.
+  void become(State state, const QString& problem, const std::shared_ptr<const Snapshot>& snapshot);
   void applyFilter();
   void restore(std::vector<RunFilter>& from, std::vector<RunFilter>& to);
 
@@ -100,7 +101,9 @@ class Explorer : public QObject {
   bool outdated_ = false;
   QString path_;
   DatabaseWatch watch_;
-  int reading_ = 0;  // counts what was asked for, so that an older answer is not taken for a newer one's
+  int reading_ = 0;  // counts databases, so that an answer about one is not taken for another's
+  bool is_reading_ = false;
+  bool read_again_ = false;  // once the reading at hand is over
   std::shared_ptr<const Snapshot> snapshot_;
   RunFilter filter_;
   FilteredRuns filtered_;

@@ -1,6 +1,7 @@
 #include "gui/data/facet_model.hpp"
 
 #include <QFont>
+#include <algorithm>
 
 namespace razorscope::gui {
 namespace {
@@ -18,18 +19,27 @@ FacetModel::FacetModel(Explorer& explorer, QObject* parent)
 }
 
 void FacetModel::rebuild() {
-  beginResetModel();
-  groups_.clear();
+  std::vector<Group> groups;
   if (explorer_.snapshot()) {
     for (const Facet facet : all_facets) {
       Group group{facet, {}};
       for (const QString& name : explorer_.snapshot()->names_of(facet)) group.entries.push_back({name, 0});
       if (group.entries.empty()) continue;
       group.entries.push_back({QString(), 0});
-      groups_.push_back(std::move(group));
+      groups.push_back(std::move(group));
     }
   }
-  endResetModel();
+  // A refresh that brings no new names leaves what is unfolded and where one has scrolled to.
+  const auto is_same = [](const Group& a, const Group& b) {
+    return a.facet == b.facet &&
+           std::equal(a.entries.begin(), a.entries.end(), b.entries.begin(), b.entries.end(),
+                      [](const Entry& x, const Entry& y) { return x.name == y.name; });
+  };
+  if (!std::equal(groups.begin(), groups.end(), groups_.begin(), groups_.end(), is_same)) {
+    beginResetModel();
+    groups_ = std::move(groups);
+    endResetModel();
+  }
   recount();
 }
 

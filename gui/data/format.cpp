@@ -60,8 +60,8 @@ bool reads_before(const QString& a, const QString& b) {
       const qsizetype begin_b = j;
       while (i < a.size() && is_digit(a[i])) ++i;
       while (j < b.size() && is_digit(b[j])) ++j;
-      const double x = a.mid(begin_a, i - begin_a).toDouble();
-      const double y = b.mid(begin_b, j - begin_b).toDouble();
+      const double x = QStringView(a).mid(begin_a, i - begin_a).toDouble();
+      const double y = QStringView(b).mid(begin_b, j - begin_b).toDouble();
       if (x != y) return x < y;
       continue;
     }

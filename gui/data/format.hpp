@@ -10,7 +10,7 @@ namespace razorscope::gui {
 // digit (full_precision).
 
 /// What a figure is, which tells how it is written.
-enum class FigureKind { count, bytes, share, error, milliseconds, seconds, rate, nats };
+enum class FigureKind { count, bytes, share, error, milliseconds, rate, nats };
 
 /// "1.5 MiB", "30.2 %", "0.0123", "1,234": three to four digits.
 QString figure_text(double value, FigureKind kind);

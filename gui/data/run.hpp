@@ -36,7 +36,9 @@ struct Run {
   RunKind kind = RunKind::replay;
   size_t row = 0;  // in the snapshot's rows of its kind
   std::array<int, facet_count> values =
-      {};            // of each facet, an index into the snapshot's names of it; -1: none
+      {};          // of each facet, an index into the snapshot's names of it; -1: none
+  int label = -1;  // of the policy, and as it was asked for: indices into the snapshot's labels; -1: none
+  int requested = -1;
   int subject = -1;  // runs of one subject may be compared: an index into the snapshot's subjects; -1: none
 
   int value(Facet facet) const { return values[static_cast<size_t>(facet)]; }

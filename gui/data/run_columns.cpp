@@ -63,7 +63,7 @@ template <Facet facet>
 QString facet_text(const Snapshot& s, const Run& run) {
   return s.name(run, facet);
 }
-QString policy_label_text(const Snapshot& s, const Run& run) { return policy_text(s.policy(run)); }
+QString policy_label_text(const Snapshot& s, const Run& run) { return s.label(run); }
 
 const RunRow* measured(const Snapshot& s, const Run& run) {
   if (run.kind == RunKind::replay) return &s.replay(run);
@@ -73,8 +73,7 @@ const RunRow* measured(const Snapshot& s, const Run& run) {
   return nullptr;
 }
 QString requested_text(const Snapshot& s, const Run& run) {
-  const RunRow* row = measured(s, run);
-  return row == nullptr ? QString() : policy_text(row->requested_policy);
+  return run.requested < 0 ? QString() : s.labels[static_cast<size_t>(run.requested)];
 }
 
 QString answer_text(const Snapshot& s, const Run& run) {
@@ -167,7 +166,7 @@ std::vector<RunColumn> make_columns() {
                        .interval = interval});
   };
   // What a table shows at first, then all else.
-  text("kind", "Kind", "replay, eval, task, plan or serve", true, facet_text<Facet::kind>);
+  text("kind", "Kind", "replay, eval, task, explain, plan or serve", true, facet_text<Facet::kind>);
   text("label", "Policy", "as it ran, without what is default", true, policy_label_text);
   figure("bytes_physical_relative", "Bytes of full", "", "physical bytes as a share of full+f16's", share,
          true, true, relative_bytes);

@@ -42,7 +42,10 @@ class Matcher {
       if (!value || !(*value >= bounds.low && *value <= bounds.high)) return false;
     }
     for (const auto& [column, word] : words_) {
-      if (!column->cell(snapshot_, run).contains(word, Qt::CaseInsensitive)) return false;
+      const QString cell = column->cell(snapshot_, run);
+      const bool fits =
+          word.startsWith(u'=') ? cell == word.mid(1) : cell.contains(word, Qt::CaseInsensitive);
+      if (!fits) return false;
     }
     return true;
   }
@@ -179,7 +182,10 @@ std::vector<FilterChip> filter_chips(const RunFilter& filter) {
   for (const auto& [key, word] : filter.words) {
     RunFilter removed = filter;
     removed.words.erase(key);
-    chips.push_back({QStringLiteral("%1 has “%2”").arg(column_title(key), word), removed});
+    const bool whole = word.startsWith(u'=');
+    const QString form = whole ? QStringLiteral("%1: %2") : QStringLiteral("%1 has “%2”");
+    const QString name = word == QLatin1String("=") ? QStringLiteral("none") : word.mid(whole ? 1 : 0);
+    chips.push_back({form.arg(column_title(key), name), removed});
   }
   return chips;
 }

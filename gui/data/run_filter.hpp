@@ -25,8 +25,9 @@ struct FigureBounds {
 struct RunFilter {
   std::map<Facet, std::set<QString>> chosen = {};  // of a facet, any of these; "": runs that have none
   std::map<QString, FigureBounds> bounds = {};     // by the column's key
-  std::map<QString, QString> words = {};           // by the column's key: part of the name, in any case
-  QString search = {};                             // words that a run's names hold, all of them
+  std::map<QString, QString> words =
+      {};               // by the column's key: part of the name, in any case; after a '=' the whole of it
+  QString search = {};  // words that a run's names hold, all of them
 
   bool empty() const { return chosen.empty() && bounds.empty() && words.empty() && search.isEmpty(); }
   bool operator==(const RunFilter&) const = default;

@@ -13,27 +13,33 @@ namespace {
 
 /// What rows are ordered by in one column, computed once a row.
 struct SortColumn {
-  std::vector<double> numbers;  // NaN: no figure
-  std::vector<QString> texts;
+  std::vector<double> numbers;  // figures, or the ranks of names; NaN: none
   bool descending = false;
 
   /// Less than 0: a stands before b.
   int compare(size_t a, size_t b) const {
-    if (!numbers.empty()) {
-      const double x = numbers[a];
-      const double y = numbers[b];
-      if (std::isnan(x) || std::isnan(y))
-        return static_cast<int>(std::isnan(x)) - static_cast<int>(std::isnan(y));
-      if (x == y) return 0;
-      return (x < y) != descending ? -1 : 1;
-    }
-    const QString& x = texts[a];
-    const QString& y = texts[b];
-    if (x.isEmpty() || y.isEmpty()) return static_cast<int>(x.isEmpty()) - static_cast<int>(y.isEmpty());
+    const double x = numbers[a];
+    const double y = numbers[b];
+    if (std::isnan(x) || std::isnan(y))
+      return static_cast<int>(std::isnan(x)) - static_cast<int>(std::isnan(y));
     if (x == y) return 0;
-    return reads_before(x, y) != descending ? -1 : 1;
+    return (x < y) != descending ? -1 : 1;
   }
 };
+
+/// The rank of each name among those that there are, which are few beside the rows; NaN: "".
+std::vector<double> ranks_of(const std::vector<QString>& names) {
+  QHash<QString, double> ranks;
+  for (const QString& name : names) ranks.insert(name, 0.0);
+  QStringList sorted = ranks.keys();
+  std::sort(sorted.begin(), sorted.end(), reads_before);
+  for (qsizetype i = 0; i < sorted.size(); ++i) ranks[sorted[i]] = static_cast<double>(i);
+  ranks[QString()] = std::nan("");
+  std::vector<double> out;
+  out.reserve(names.size());
+  for (const QString& name : names) out.push_back(ranks.value(name));
+  return out;
+}
 
 QString in_markdown(QString text) { return text.replace(u'|', QStringLiteral("\\|")); }
 QString in_tsv(QString text) { return text.replace(u'\t', u' ').replace(u'\n', u' '); }
@@ -59,8 +65,16 @@ Qt::ItemFlags RunTableModel::flags(const QModelIndex& index) const {
                          : Qt::ItemFlags();
 }
 
+void RunTableModel::setLive(bool live) {
+  live_ = live;
+  if (live_ && stale_) rebuild();
+}
+
 void RunTableModel::rebuild() {
+  stale_ = !live_;
+  if (stale_) return;
   beginResetModel();
+  group_texts_.clear();
   snapshot_ = explorer_.snapshot();
   rows_.clear();
   std::fill(extents_.begin(), extents_.end(), std::nullopt);
@@ -94,13 +108,15 @@ void RunTableModel::arrange() {
     const RunColumn& column = run_columns()[static_cast<size_t>(key.column)];
     SortColumn& sorted = by.emplace_back();
     sorted.descending = key.order == Qt::DescendingOrder;
+    std::vector<QString> names;
     for (const Row& row : rows_) {
       if (column.is_number()) {
         sorted.numbers.push_back(value(row, column).value_or(std::nan("")));
       } else {
-        sorted.texts.push_back(column.cell(*snapshot_, snapshot_->runs[row.places.front()]));
+        names.push_back(column.cell(*snapshot_, snapshot_->runs[row.places.front()]));
       }
     }
+    if (!column.is_number()) sorted.numbers = ranks_of(names);
   }
   std::vector<size_t> order(rows_.size());
   std::iota(order.begin(), order.end(), size_t{0});
@@ -155,6 +171,13 @@ std::optional<RunTableModel::Summary> RunTableModel::summary(const Row& row, con
 QString RunTableModel::text(const Row& row, int index) const {
   const RunColumn& column = run_columns()[static_cast<size_t>(index)];
   if (group_column_ < 0) return column.cell(*snapshot_, snapshot_->runs[row.places.front()]);
+  const std::pair<size_t, int> place(row.places.front(), index);
+  if (const auto known = group_texts_.constFind(place); known != group_texts_.constEnd()) return *known;
+  return *group_texts_.insert(place, groupText(row, index));
+}
+
+QString RunTableModel::groupText(const Row& row, int index) const {
+  const RunColumn& column = run_columns()[static_cast<size_t>(index)];
   if (index == group_column_) {
     const QString name = column.cell(*snapshot_, snapshot_->runs[row.places.front()]);
     return QStringLiteral("%1 (%2)")

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <QAbstractTableModel>
+#include <QHash>
 #include <optional>
 #include <vector>
 
@@ -36,6 +37,9 @@ class RunTableModel : public QAbstractTableModel {
   QVariant data(const QModelIndex& index, int role = Qt::DisplayRole) const override;
   QVariant headerData(int section, Qt::Orientation orientation, int role = Qt::DisplayRole) const override;
   Qt::ItemFlags flags(const QModelIndex& index) const override;
+
+  /// While nobody looks, it does not follow the filter; it catches up afterwards.
+  void setLive(bool live);
 
   /// The most important column first.
   const std::vector<SortKey>& sortKeys() const { return sort_; }
@@ -73,6 +77,7 @@ class RunTableModel : public QAbstractTableModel {
   std::optional<double> value(const Row& row, const RunColumn& column) const;
   std::optional<Summary> summary(const Row& row, const RunColumn& column) const;
   QString text(const Row& row, int column) const;
+  QString groupText(const Row& row, int column) const;
   QString field(const Row& row, int column) const;
   const std::optional<Interval>& extent(int column) const;
 
@@ -82,6 +87,9 @@ class RunTableModel : public QAbstractTableModel {
   std::vector<int> row_of_;  // of each place in the snapshot; -1: not shown
   std::vector<SortKey> sort_;
   int group_column_ = -1;
+  bool live_ = true;
+  bool stale_ = false;
+  mutable QHash<std::pair<size_t, int>, QString> group_texts_;  // by first run and column
   mutable std::vector<std::optional<std::optional<Interval>>>
       extents_;  // by column, once they were asked for
 };

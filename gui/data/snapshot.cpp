@@ -109,6 +109,7 @@ class SnapshotBuilder {
       // An explanation has no figure that others could beat.
       if constexpr (requires { subject_key(row); })
         run.subject = subject_number(kind, subject_key(row), [&] { return subject_heading(row); });
+      run.requested = label_number(row.requested_policy);
       finish(run, {&row.model, &row.text, &row.policy, &row.requested_policy});
     }
   }
@@ -117,6 +118,13 @@ class SnapshotBuilder {
     const auto number = static_cast<int>(snapshot_.subjects.size());
     const auto [found, is_new] = snapshot_.subject_numbers.try_emplace(subject_name(kind, key), number);
     if (is_new) snapshot_.subjects.push_back(QString::fromStdString(words()));
+    return found->second;
+  }
+
+  /// Making a label takes long, and there are few policies beside runs.
+  int label_number(const std::string& policy) {
+    const auto [found, is_new] = labels_.try_emplace(policy, static_cast<int>(snapshot_.labels.size()));
+    if (is_new) snapshot_.labels.push_back(policy_text(policy));
     return found->second;
   }
 
@@ -130,6 +138,7 @@ class SnapshotBuilder {
     run.kind = kind;
     run.row = row;
     run.values.fill(-1);
+    run.label = label_number(policy);
     set(run, Facet::kind, to_string(kind));
     set(run, Facet::model, model);
     set(run, Facet::family, family_of(policy));
@@ -142,12 +151,17 @@ class SnapshotBuilder {
     std::string text = std::to_string(run.ref.id);
     for (const std::string* word : words) (text += ' ') += *word;
     snapshot_.runs.push_back(run);
-    snapshot_.haystacks.push_back(QString::fromStdString(text).toLower());
+    QString haystack = QString::fromStdString(text) + u' ' + snapshot_.label(run) + u' ' +
+                       QLatin1String(to_string(run.kind));
+    if (const auto sweep = sweeps_.find(run.ref); sweep != sweeps_.end())
+      haystack += u' ' + QString::fromStdString(sweep->second);
+    snapshot_.haystacks.push_back(haystack.toLower());
   }
 
   Snapshot& snapshot_;
   std::array<NameTable, facet_count> tables_;
   std::map<RunRef, std::string> sweeps_;
+  std::unordered_map<std::string, int> labels_;  // by canonical name
 };
 
 }  // namespace
@@ -197,19 +211,17 @@ Snapshot read_snapshot(Store& store) {
   Snapshot snapshot;
   snapshot.path = store.path();
   ReportData& data = snapshot.data;
-  data.replay = store.tradeoff();
-  data.closed_loop = store.closed_loop();
-  data.tasks = store.tasks();
-  data.ladder = store.ladder();
-  data.serving = store.serving_rows();
-  data.max_rates = store.max_rates();
-  data.plans = store.capacity();
-  snapshot.explanations = store.explanations();
-  snapshot.sweeps = store.sweeps();
-  snapshot.heads = store.head_ranking();
-
   SnapshotBuilder builder(snapshot);
-  for (const SweepRow& sweep : snapshot.sweeps) builder.note_sweep(sweep.name, store.sweep_runs(sweep.name));
+  store.at_one_moment([&] {
+    data.replay = store.tradeoff();
+    data.closed_loop = store.closed_loop();
+    data.tasks = store.tasks();
+    data.serving = store.serving_rows();
+    data.plans = store.capacity();
+    snapshot.explanations = store.explanations();
+    snapshot.heads = store.head_ranking();
+    for (const SweepRow& sweep : store.sweeps()) builder.note_sweep(sweep.name, store.sweep_runs(sweep.name));
+  });
   builder.add(RunKind::replay, data.replay);
   builder.add(RunKind::eval, data.closed_loop);
   builder.add(RunKind::task, data.tasks);

@@ -20,8 +20,7 @@ namespace razorscope::gui {
 /// Never changes once it is made: any thread may read it.
 struct Snapshot {
   std::filesystem::path path;
-  ReportData data;
-  std::vector<SweepRow> sweeps;
+  ReportData data;  // without ladder and searches for rates, which no view shows
   std::vector<ExplanationRow> explanations;
   std::vector<RankedHead> heads;                        // of all probes
   std::vector<Run> runs;                                // of all kinds, in the order of the store's reports
@@ -29,6 +28,7 @@ struct Snapshot {
   std::array<std::vector<QString>, facet_count> names;  // of each facet, in the order in which they are shown
   std::vector<QString> subjects;                        // what runs of a subject were measured on, in words
   std::unordered_map<std::string, int> subject_numbers;  // by kind and subject_key
+  std::vector<QString> labels;                           // of policies
   std::vector<QString> haystacks;  // what a search looks through, one a run, in lower case
 
   const TradeoffRow& replay(const Run& run) const { return data.replay[run.row]; }
@@ -41,6 +41,8 @@ struct Snapshot {
   const std::vector<QString>& names_of(Facet facet) const { return names[static_cast<size_t>(facet)]; }
   /// The name of a run's facet; "" where it has none.
   QString name(const Run& run, Facet facet) const;
+  /// The policy by its label.
+  const QString& label(const Run& run) const { return labels[static_cast<size_t>(run.label)]; }
   /// Nothing where the snapshot has no such run.
   const Run* find(const RunRef& ref) const;
   /// The subject that a replay which is not stored would be of; -1: none.

@@ -39,6 +39,13 @@ QString settings_text(const std::string& json) {
 void SweepCellsModel::setCells(std::vector<CellRow> cells) {
   std::stable_sort(cells.begin(), cells.end(),
                    [](const CellRow& a, const CellRow& b) { return urgency(a.state) < urgency(b.state); });
+  const bool same = std::equal(cells.begin(), cells.end(), cells_.begin(), cells_.end(),
+                               [](const CellRow& a, const CellRow& b) { return a.id == b.id; });
+  if (same) {  // in the same order: what is selected stays
+    cells_ = std::move(cells);
+    if (!cells_.empty()) Q_EMIT dataChanged(index(0, 0), index(rowCount() - 1, columnNumber - 1));
+    return;
+  }
   beginResetModel();
   cells_ = std::move(cells);
   endResetModel();

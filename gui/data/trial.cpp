@@ -45,9 +45,9 @@ void TrialBench::open(const std::filesystem::path& path) {
 }
 
 Trial TrialBench::run(const TrialRequest& request, const std::atomic<bool>& stop) {
+  open(request.trace);
   QElapsedTimer clock;
   clock.start();
-  open(request.trace);
   ReplayRequest replayed;
   replayed.policies = {Policy::parse(request.policy)};
   replayed.prefix = std::clamp(request.prefix, 1, std::max(1, trace_->tokens() - 1));
@@ -75,14 +75,16 @@ std::vector<std::filesystem::path> known_traces(const Snapshot* snapshot) {
       if (!row.trace_path.empty() && !seen.contains(row.trace_path)) add(row.trace_path);
     }
   }
-  const size_t stored = traces.size();
+  std::vector<std::pair<std::filesystem::file_time_type, std::filesystem::path>> recorded;
   const std::filesystem::path cache = user_directory("XDG_CACHE_HOME", ".cache") / "traces";
-  for (const auto& entry : std::filesystem::directory_iterator(cache, unknown)) {
-    if (entry.path().extension() == ".trace") add(entry.path());
+  std::filesystem::directory_iterator entry(cache, unknown);
+  for (; !unknown && entry != std::filesystem::directory_iterator(); entry.increment(unknown)) {
+    std::error_code gone;
+    if (entry->path().extension() == ".trace")
+      recorded.emplace_back(entry->last_write_time(gone), entry->path());
   }
-  std::sort(traces.begin() + static_cast<ptrdiff_t>(stored), traces.end(), [&](const auto& a, const auto& b) {
-    return std::filesystem::last_write_time(a, unknown) > std::filesystem::last_write_time(b, unknown);
-  });
+  std::sort(recorded.rbegin(), recorded.rend());
+  for (const auto& [written, path] : recorded) add(path);
   return traces;
 }
 

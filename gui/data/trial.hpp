@@ -25,7 +25,7 @@ struct TrialRequest {
 /// What came of it: the same figures that `replay` would store.
 struct Trial {
   TradeoffRow row;
-  double seconds = 0.0;
+  double seconds = 0.0;  // of the replay, once the trace is open
 };
 
 /// Replays policies on traces, one after another. Keeps the latest trace open. Belongs to one thread at a
@@ -45,6 +45,7 @@ class TrialBench {
 };
 
 /// Recorded traces that are there: those of the snapshot's replays, then those in the cache, latest first.
+/// Looks at each, so never on the thread that draws.
 std::vector<std::filesystem::path> known_traces(const Snapshot* snapshot);
 
 }  // namespace razorscope::gui

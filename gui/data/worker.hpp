@@ -23,7 +23,7 @@ namespace razorscope::gui {
 ///              [this](const QString& why) { show(why); });
 ///
 /// Contract. Calls come from the thread that it lives in. A task must not touch widgets. Nothing is called
-/// back once `context` is gone. Ends only when the task at hand does, so that long ones ask stopping().
+/// back once `context` is gone. Ends only when the task at hand does; those in the queue are left out.
 class Worker : public QObject {
   Q_OBJECT
 
@@ -70,8 +70,6 @@ class Worker : public QObject {
   }
 
   bool isBusy() const { return pending_ > 0; }
-  /// Whether the program ends; from any thread.
-  bool stopping() const { return stopping_; }
 
  Q_SIGNALS:
   /// Began to work, or has nothing left to do.

@@ -72,7 +72,8 @@ class CompareView final : public View {
     connect(changed_only_, &QCheckBox::toggled, this, &CompareView::showFigures);
     connect(table_, &QTableView::clicked, this, [this](const QModelIndex& index) {
       const ComparedFigure& figure = model_->figures()[static_cast<size_t>(index.row())];
-      if (figure.a_run && !other_path_.isEmpty()) this->explorer().selectOnly(*figure.a_run);
+      const std::optional<RunRef>& here = swapped_ ? figure.b_run : figure.a_run;  // in the open database
+      if (here && !other_path_.isEmpty()) this->explorer().selectOnly(*here);
     });
   }
 
@@ -93,7 +94,8 @@ class CompareView final : public View {
 
  protected:
   void update(Changes changes) override {
-    if (!other_path_.isEmpty() && !(changes & newSnapshot)) return;
+    // Whole databases take long: one comparison is over before the next begins.
+    if (!other_path_.isEmpty() && (!(changes & newSnapshot) || waiting_)) return;
     compare();
   }
 
@@ -132,7 +134,7 @@ class CompareView final : public View {
              "compare this one with.\n%1 runs are selected now.")
               .arg(selection.size()));
     }
-    const auto done = [this, asked](const ComparedFigures& compared) {
+    const auto done = [this, asked](const std::shared_ptr<const ComparedFigures>& compared) {
       if (asked != asked_) return;
       waiting_ = false;
       compared_ = compared;
@@ -146,31 +148,38 @@ class CompareView final : public View {
       const RunRef a = selection[swapped_ ? 1 : 0];
       const RunRef b = selection[swapped_ ? 0 : 1];
       explorer().worker().read(
-          stored->path, this, [stored, a, b](Store& store) { return compare_two_runs(store, *stored, a, b); },
+          stored->path, this,
+          [stored, a, b](Store& store) {
+            return std::make_shared<const ComparedFigures>(compare_two_runs(store, *stored, a, b));
+          },
           done, failed);
     } else {
       std::filesystem::path a = stored->path;
       std::filesystem::path b = other_path_.toStdString();
       if (swapped_) std::swap(a, b);
       summary_->setText(tr("Comparing …"));
-      explorer().worker().run(
-          this, [a, b] { return compare_databases(a, b); }, done, failed);
+      worker_.run(
+          this, [a, b] { return std::make_shared<const ComparedFigures>(compare_databases(a, b)); }, done,
+          failed);
     }
   }
 
   void explain(const QString& why) {
     waiting_ = false;
-    compared_ = {};
+    compared_.reset();
     model_->setFigures({});
     summary_->clear();
     chart_->setMessage(why);
   }
 
   void showFigures() {
-    std::vector<ComparedFigure> shown = compared_.figures;
-    if (changed_only_->isChecked())
-      std::erase_if(shown, [](const ComparedFigure& figure) { return !figure.difference.changed(); });
-    QString summary = compared_.summary;
+    if (!compared_) return;
+    std::vector<ComparedFigure> shown;
+    std::copy_if(compared_->figures.begin(), compared_->figures.end(), std::back_inserter(shown),
+                 [this](const ComparedFigure& figure) {
+                   return !changed_only_->isChecked() || figure.difference.changed();
+                 });
+    QString summary = compared_->summary;
     if (!other_path_.isEmpty()) {
       const QString open = QFileInfo(explorer().path()).fileName();
       const QString other = QFileInfo(other_path_).fileName();
@@ -227,9 +236,10 @@ class CompareView final : public View {
     for (Series* series : {&changed, &same}) {
       if (!series->points.empty()) all.push_back(std::move(*series));
     }
-    chart_->setMessage(drawn_ > 0                  ? QString()
-                       : compared_.figures.empty() ? compared_.summary
-                                                   : tr("No figure differs that has a place here."));
+    chart_->setMessage(drawn_ > 0                     ? QString()
+                       : !compared_->figures.empty()  ? tr("No figure has changed.")
+                       : compared_->summary.isEmpty() ? tr("These runs are not in the database.")
+                                                      : compared_->summary);
     chart_->setCaption(left_out > 0 ? tr("the first %1 figures; the table has all").arg(drawn_) : QString());
     chart_->setSeries(std::move(all), true);
   }
@@ -257,12 +267,13 @@ class CompareView final : public View {
   QCheckBox* changed_only_;
   QLabel* summary_;
   ChartAndTable both_{*this};
-  ComparedFigures compared_;
+  std::shared_ptr<const ComparedFigures> compared_;
   QString other_path_;  // of the other database; "": two runs are compared
   bool swapped_ = false;
   bool waiting_ = false;
   int asked_ = 0;
   size_t drawn_ = 0;
+  Worker worker_;  // of its own: databases take long
 };
 
 }  // namespace

@@ -78,7 +78,8 @@ class RunsView final : public View {
       }
     }
     std::vector<SortKey> sort;
-    for (const QJsonValue& value : state[QLatin1String("sort")].toArray()) {
+    const QJsonArray order = state[QLatin1String("sort")].toArray();
+    for (const QJsonValue& value : order) {
       const QJsonObject entry = value.toObject();
       sort.push_back(
           {run_column(entry[QLatin1String("key")].toString()),
@@ -91,6 +92,14 @@ class RunsView final : public View {
   }
 
  protected:
+  void showEvent(QShowEvent* event) override {
+    model_->setLive(true);
+    View::showEvent(event);
+  }
+  void hideEvent(QHideEvent* event) override {
+    View::hideEvent(event);
+    model_->setLive(false);
+  }
   void update(Changes changes) override {
     if (changes & (newSnapshot | newFilter)) {
       const int runs = static_cast<int>(explorer().visibleRuns().size());
@@ -144,8 +153,10 @@ class RunsView final : public View {
                         QLatin1String(column.key));
     }
     group_->setAccessibleName(tr("Group runs by"));
-    connect(group_, &QComboBox::activated, this,
-            [this] { model_->setGroupColumn(run_column(group_->currentData().toString())); });
+    connect(group_, &QComboBox::activated, this, [this] {
+      model_->setGroupColumn(run_column(group_->currentData().toString()));
+      showAgain();
+    });
     auto* columns = new QToolButton(this);
     columns->setText(tr("Columns"));
     columns->setAccessibleName(tr("Choose columns"));
@@ -281,14 +292,15 @@ class RunsView final : public View {
     if (model_->groupColumn() < 0) return;
     const RunColumn& column = run_columns()[static_cast<size_t>(model_->groupColumn())];
     const std::vector<RunRef> runs = model_->runsOfRow(index.row());
-    if (runs.empty()) return;
-    const Run* run = explorer().snapshot()->find(runs.front());
+    const auto stored = explorer().snapshot();
+    const Run* run = stored && !runs.empty() ? stored->find(runs.front()) : nullptr;
+    if (run == nullptr) return;
     RunFilter filter = explorer().filter();
-    if (column.is_number()) {
-      const double value = column.number(*explorer().snapshot(), *run).value_or(0.0);
-      filter.bounds[QString::fromUtf8(column.key)] = {value, value};
+    const auto value = column.is_number() ? column.number(*stored, *run) : std::nullopt;
+    if (value) {
+      filter.bounds[QString::fromUtf8(column.key)] = {*value, *value};
     } else {
-      filter.words[QString::fromUtf8(column.key)] = column.cell(*explorer().snapshot(), *run);
+      filter.words[QString::fromUtf8(column.key)] = u'=' + column.cell(*stored, *run);
     }
     group_->setCurrentIndex(0);
     model_->setGroupColumn(-1);
@@ -315,16 +327,25 @@ class RunsView final : public View {
   void showSelection() {
     if (explorer().selection() == told_) return;
     showing_ = true;
-    QItemSelection rows;
-    int last = -1;
+    std::vector<int> rows;
     for (const RunRef& run : explorer().selection()) {
       const int row = model_->rowOf(run);
-      if (row < 0) continue;
-      rows.select(model_->index(row, 0), model_->index(row, model_->columnCount() - 1));
-      last = row;
+      if (row >= 0) rows.push_back(row);
     }
-    table_->selectionModel()->select(rows, QItemSelectionModel::ClearAndSelect);
-    if (last >= 0) table_->scrollTo(model_->index(last, header_->logicalIndexAt(0)));
+    const int last = rows.empty() ? -1 : rows.back();
+    std::sort(rows.begin(), rows.end());
+    QItemSelection ranges;
+    for (size_t begin = 0; begin < rows.size();) {
+      size_t end = begin + 1;
+      while (end < rows.size() && rows[end] <= rows[end - 1] + 1) ++end;
+      ranges.append({model_->index(rows[begin], 0), model_->index(rows[end - 1], model_->columnCount() - 1)});
+      begin = end;
+    }
+    table_->selectionModel()->select(ranges, QItemSelectionModel::ClearAndSelect);
+    // A refresh does not take the table away from where one reads.
+    if (last >= 0 && explorer().selection() != scrolled_to_)
+      table_->scrollTo(model_->index(last, header_->logicalIndexAt(0)));
+    scrolled_to_ = explorer().selection();
     told_ = explorer().selection();
     showing_ = false;
   }
@@ -336,6 +357,7 @@ class RunsView final : public View {
   QLabel* count_;
   QLabel* empty_;
   QStackedWidget* pages_;
+  std::vector<RunRef> scrolled_to_;
   std::vector<RunRef> told_;  // what the table's own selection stands for
   bool showing_ = false;      // what was selected elsewhere, which is no news for others
 };

@@ -33,6 +33,7 @@ class SqlView final : public View {
         settings_(new QLineEdit(this)),
         run_(new QPushButton(tr("Run"), this)),
         stop_(new QPushButton(tr("Stop"), this)),
+        forget_(new QPushButton(tr("Forget"), this)),
         status_(new QLabel(this)),
         table_(new QTableView(this)),
         tree_(new QTreeWidget(this)),
@@ -63,7 +64,8 @@ class SqlView final : public View {
     QJsonArray kept;
     for (const Question& question : kept_) {
       kept.append(QJsonObject{{QStringLiteral("name"), QString::fromStdString(question.name)},
-                              {QStringLiteral("sql"), QString::fromStdString(question.sql)}});
+                              {QStringLiteral("sql"), QString::fromStdString(question.sql)},
+                              {QStringLiteral("settings"), settingsText(question.settings)}});
     }
     return {{QStringLiteral("sql"), editor_->toPlainText()},
             {QStringLiteral("settings"), settings_->text()},
@@ -72,11 +74,16 @@ class SqlView final : public View {
 
   void restoreState(const QJsonObject& state) override {
     kept_.clear();
-    for (const QJsonValue& value : state[QLatin1String("kept")].toArray()) {
+    const QJsonArray kept = state[QLatin1String("kept")].toArray();
+    for (const QJsonValue& value : kept) {
       const QJsonObject entry = value.toObject();
       Question question;
       question.name = entry[QLatin1String("name")].toString().toStdString();
       question.sql = entry[QLatin1String("sql")].toString().toStdString();
+      try {
+        question.settings = settingsOf(entry[QLatin1String("settings")].toString());
+      } catch (const std::exception&) {  // of another program: they are typed anew
+      }
       if (!question.name.empty() && !question.sql.empty()) kept_.push_back(question);
     }
     fillQuestions();
@@ -93,10 +100,17 @@ class SqlView final : public View {
     const auto stored = explorer().snapshot();
     run_->setEnabled(stored != nullptr);
     if (!stored) {
+      *stopped_ = true;
+      stopped_ = std::make_shared<std::atomic<bool>>(false);
       model_->setAnswer(nullptr);
       status_->setText(tr("No database is open."));
     } else if (changes & newSnapshot) {
-      runStatement();
+      // What one is typing is asked when one asks for it; what takes longer than a refresh is left to end.
+      if (asked_.isEmpty()) {
+        runStatement();
+      } else if (!worker_.isBusy()) {
+        ask(asked_, asked_settings_);
+      }
     }
   }
 
@@ -156,7 +170,11 @@ class SqlView final : public View {
     connect(keep, &QPushButton::clicked, this, &SqlView::keepStatement);
     auto* first = new QHBoxLayout;
     first->addWidget(questions_, 1);
+    forget_->setToolTip(tr("Forget the statement that was kept"));
+    forget_->setEnabled(false);
+    connect(forget_, &QPushButton::clicked, this, &SqlView::forgetStatement);
     first->addWidget(keep);
+    first->addWidget(forget_);
     auto* second = new QHBoxLayout;
     second->addWidget(settings_, 1);
     second->addWidget(run_);
@@ -201,11 +219,24 @@ class SqlView final : public View {
   void takeQuestion(int index) {
     const Question& taken = question(index);
     editor_->setPlainText(QString::fromStdString(taken.sql));
-    QStringList settings;
-    for (const auto& [name, value] : taken.settings)
-      settings += QStringLiteral("%1=%2").arg(QString::fromStdString(name), QString::fromStdString(value));
-    settings_->setText(settings.join(QStringLiteral("; ")));
+    settings_->setText(settingsText(taken.settings));
+    forget_->setEnabled(static_cast<size_t>(index) < kept_.size());
     if (isVisible()) runStatement();
+  }
+
+  static QString settingsText(const SqlReader::Settings& settings) {
+    QStringList words;
+    for (const auto& [name, value] : settings)
+      words += QStringLiteral("%1=%2").arg(QString::fromStdString(name), QString::fromStdString(value));
+    return words.join(QStringLiteral("; "));
+  }
+
+  void forgetStatement() {
+    const auto index = static_cast<size_t>(questions_->currentIndex());
+    if (index >= kept_.size()) return;
+    kept_.erase(kept_.begin() + static_cast<ptrdiff_t>(index));
+    fillQuestions();
+    forget_->setEnabled(false);
   }
 
   void keepStatement() {
@@ -214,29 +245,47 @@ class SqlView final : public View {
     Question kept;
     kept.name = name.toStdString();
     kept.sql = editor_->toPlainText().toStdString();
+    try {
+      kept.settings = settingsOf(settings_->text());
+    } catch (const std::exception& problem) {
+      status_->setText(QString::fromUtf8(problem.what()));
+      return;
+    }
     std::erase_if(kept_, [&](const Question& other) { return other.name == kept.name; });
     kept_.insert(kept_.begin(), kept);
     fillQuestions();
   }
 
   void runStatement() {
-    const auto stored = explorer().snapshot();
-    if (!stored) return;
     SqlReader::Settings settings;
     try {
-      for (const QString& word : settings_->text().split(u';', Qt::SkipEmptyParts))
-        add_setting("parameters", word.trimmed().toStdString(), settings);
+      settings = settingsOf(settings_->text());
     } catch (const std::exception& problem) {
       status_->setText(QString::fromUtf8(problem.what()));
       return;
     }
+    ask(editor_->toPlainText(), settings);
+  }
+
+  static SqlReader::Settings settingsOf(const QString& text) {
+    SqlReader::Settings settings;
+    for (const QString& word : text.split(u';', Qt::SkipEmptyParts))
+      add_setting("parameters", word.trimmed().toStdString(), settings);
+    return settings;
+  }
+
+  void ask(const QString& sql, const SqlReader::Settings& settings) {
+    const auto stored = explorer().snapshot();
+    if (!stored) return;
+    asked_ = sql;
+    asked_settings_ = settings;
     *stopped_ = true;  // what still runs
     stopped_ = std::make_shared<std::atomic<bool>>(false);
     status_->setText(tr("Asking …"));
     worker_.run(
         this,
-        [path = stored->path, sql = editor_->toPlainText().toStdString(), settings, stop = stopped_] {
-          return std::make_shared<const SqlAnswer>(ask_sql(path, sql, settings, most_rows, *stop));
+        [path = stored->path, text = sql.toStdString(), settings, stop = stopped_] {
+          return std::make_shared<const SqlAnswer>(ask_sql(path, text, settings, most_rows, *stop));
         },
         [this, stop = stopped_](const std::shared_ptr<const SqlAnswer>& answer) {
           if (stop == stopped_) showAnswer(answer);
@@ -266,11 +315,14 @@ class SqlView final : public View {
   QLineEdit* settings_;
   QPushButton* run_;
   QPushButton* stop_;
+  QPushButton* forget_;
   QLabel* status_;
   QTableView* table_;
   QTreeWidget* tree_;
   SqlAnswerModel* model_;
   std::vector<Question> kept_;
+  QString asked_;  // the latest statement that was run, and its parameters
+  SqlReader::Settings asked_settings_;
   std::shared_ptr<std::atomic<bool>> stopped_ = std::make_shared<std::atomic<bool>>(false);
   Worker worker_;  // of its own: a statement may take long
 };

@@ -164,8 +164,9 @@ void SweepView::start(bool again) {
 void SweepView::runSample() {
   const int quick = files_->findText(QStringLiteral("quick"));
   if (quick < 0) {
-    status_->setText(
-        tr("The sample sweeps are not beside this program: they are in experiments/configs of the sources."));
+    problem_ =
+        tr("The sample sweeps are not beside this program: they are in experiments/configs of the sources.");
+    showProgress();
     return;
   }
   files_->setCurrentIndex(quick);
@@ -175,6 +176,8 @@ void SweepView::runSample() {
 void SweepView::runFile(const std::filesystem::path& file, const std::filesystem::path& db, bool again) {
   if (process_.isRunning()) return;
   db_ = db;
+  opened_ = false;
+  problem_.clear();
   done_before_ = -1.0;
   start_->setEnabled(false);
   resume_->setEnabled(false);
@@ -198,14 +201,19 @@ void SweepView::look() {
       [this](const std::vector<CellRow>& cells) {
         showCells(cells);
         if (look_again_) look();
+      },
+      [this](const QString&) {  // locked, for now
+        if (look_again_) look();
       });
 }
 
-/// Shows in all views what the sweep writes.
+/// Shows in all views what the sweep writes, once there is something.
 void SweepView::openResults() {
   std::error_code unknown;
+  if (opened_ || !std::filesystem::exists(db_, unknown)) return;
+  opened_ = true;
   const QString path = QString::fromStdString(db_.string());
-  if (explorer().path() != path && std::filesystem::exists(db_, unknown)) explorer().open(path);
+  if (explorer().path() != path) explorer().open(path);
 }
 
 void SweepView::showCells(const std::vector<CellRow>& cells) {
@@ -226,10 +234,12 @@ void SweepView::showProgress() {
     progress_->setRange(0, process_.isRunning() ? 0 : 1);
     progress_->setValue(0);
     if (!process_.isRunning())
-      status_->setText(tr("Not run yet in this database. Start stores the results in %1.")
-                           .arg(explorer().path().isEmpty()
-                                    ? QString::fromStdString(usual_database().string())
-                                    : explorer().path()));
+      status_->setText(!problem_.isEmpty()
+                           ? problem_
+                           : tr("Not run yet in this database. Start stores the results in %1.")
+                                 .arg(explorer().path().isEmpty()
+                                          ? QString::fromStdString(usual_database().string())
+                                          : explorer().path()));
     return;
   }
   progress_->setRange(0, static_cast<int>(cells.size()));
@@ -244,11 +254,13 @@ void SweepView::showProgress() {
   } else if (done + failed < static_cast<qsizetype>(cells.size())) {
     text += tr("; Resume goes on");
   }
+  if (!problem_.isEmpty()) text += u'\n' + problem_;
   status_->setText(text);
 }
 
 void SweepView::finish(const QString& problem) {
   tick_.stop();
+  problem_ = problem;
   start_->setEnabled(!file().empty());
   resume_->setEnabled(!file().empty());
   cancel_->setEnabled(false);
@@ -257,7 +269,6 @@ void SweepView::finish(const QString& problem) {
   if (!db_.empty()) openResults();
   look();
   showProgress();
-  if (!problem.isEmpty()) status_->setText(problem);
 }
 
 QJsonObject SweepView::saveState() const {

@@ -29,7 +29,9 @@ class SweepView final : public View {
   void runSample();
   void runFile(const std::filesystem::path& file, const std::filesystem::path& db, bool again);
 
+  bool isRunning() const { return process_.isRunning(); }
   QString csv() const override { return model_->csv(); }
+  bool isBusy() const override { return View::isBusy() || worker_.isBusy(); }
   QJsonObject saveState() const override;
   void restoreState(const QJsonObject& state) override;
 
@@ -60,6 +62,8 @@ class SweepView final : public View {
   QPlainTextEdit* log_;
   SweepCellsModel* model_;
   SweepProcess process_;
+  QString problem_;            // of the latest process
+  bool opened_ = false;        // its database, which one may leave for another
   std::filesystem::path db_;   // that the process writes
   double done_before_ = -1.0;  // estimated seconds of what was done when it began; -1: not known yet
   bool look_again_ = false;    // once the worker has answered

@@ -4,6 +4,7 @@
 #include <QLabel>
 #include <QVBoxLayout>
 #include <map>
+#include <set>
 
 #include "gui/data/tradeoff_points.hpp"
 #include "gui/views/view.hpp"
@@ -13,7 +14,8 @@
 namespace razorscope::gui {
 namespace {
 
-constexpr size_t most_fronts = 6;  // more of them would hide the points
+constexpr QLatin1String all_subjects("all");  // in sessions
+constexpr size_t most_fronts = 6;             // more of them would hide the points
 
 /// Runs as points: what they hold in bytes to the right, what they lose upwards, a colour and a marker a
 /// family of policies, and the front of those that no other one beats.
@@ -60,6 +62,7 @@ class TradeoffView final : public View {
     connect(subject_, &QComboBox::activated, this, [this] { fill(false, true); });
     connect(front_, &QCheckBox::toggled, this, [this] { fill(false, false); });
     connect(chart_, &ScatterChart::drawnChanged, this, &TradeoffView::tell);
+    chart_->setDescribe([this](const SeriesPoint& point) { return words(point); });
     connect(chart_, &ScatterChart::runClicked, this, [this](const RunRef& run, bool toggles) {
       if (toggles) {
         this->explorer().toggle(run);
@@ -74,8 +77,7 @@ class TradeoffView final : public View {
   QJsonObject saveState() const override {
     return {{QStringLiteral("figure"), figure_->key()},
             {QStringLiteral("bytes"), bytes_->key()},
-            {QStringLiteral("subject"),
-             subject_->currentData().toInt() < 0 ? QStringLiteral("all") : subject_->currentText()},
+            {QStringLiteral("subject"), chosenSubject()},
             {QStringLiteral("front"), front_->isChecked()},
             {QStringLiteral("logX"), chart_->isLogarithmic(Qt::Horizontal)},
             {QStringLiteral("logY"), chart_->isLogarithmic(Qt::Vertical)}};
@@ -99,6 +101,11 @@ class TradeoffView final : public View {
   }
 
  private:
+  QString chosenSubject() const {
+    return subject_->count() > 0 && subject_->currentData().toInt() < 0 ? QString(all_subjects)
+                                                                        : subject_->currentText();
+  }
+
   /// A database without replays has other figures to show.
   void chooseWhatThereIs() {
     const auto stored = explorer().snapshot();
@@ -137,15 +144,14 @@ class TradeoffView final : public View {
   }
 
   void fillSubjects(const Snapshot& stored) {
-    const QString before = wanted_subject_.isEmpty() ? subject_->currentText() : wanted_subject_;
+    const QString before = wanted_subject_.isEmpty() ? chosenSubject() : wanted_subject_;
     const std::vector<int> subjects =
         tradeoff_subjects(stored, explorer().visibleRuns(), bytes_->column(), figure_->column());
     subject_->clear();
     for (const int subject : subjects)
       subject_->addItem(stored.subjects[static_cast<size_t>(subject)], subject);
     if (subjects.size() != 1) subject_->addItem(tr("all (%1)").arg(subjects.size()), -1);
-    const int found =
-        before.startsWith(QLatin1String("all")) ? subject_->findData(-1) : subject_->findText(before);
+    const int found = before == all_subjects ? subject_->findData(-1) : subject_->findText(before);
     if (found >= 0) wanted_subject_.clear();
     subject_->setCurrentIndex(std::max(0, found));
   }
@@ -153,6 +159,7 @@ class TradeoffView final : public View {
   std::vector<Series> seriesOf(const Snapshot& stored, const std::vector<TradeoffPoint>& points) {
     std::map<QString, Series> families;
     std::map<int, std::vector<SeriesPoint>> fronts;
+    on_front_.clear();
     for (const TradeoffPoint& point : points) {
       const Run& run = stored.runs[point.place];
       const QString family = stored.name(run, Facet::family);
@@ -163,11 +170,14 @@ class TradeoffView final : public View {
         series.paint = style.paint;
         series.marker = style.marker;
       }
-      series.points.push_back({point.x, point.y, point.interval, run.ref, words(stored, run, point)});
-      if (point.on_front) fronts[run.subject].push_back({point.x, point.y, {}, {}, {}});
+      series.points.push_back({point.x, point.y, point.interval, run.ref, {}});
+      if (!point.on_front) continue;
+      fronts[run.subject].push_back({point.x, point.y, {}, {}, {}});
+      on_front_.insert(run.ref);
     }
     std::vector<Series> all;
-    if (front_->isChecked() && fronts.size() <= most_fronts) {
+    fronts_left_out_ = front_->isChecked() && fronts.size() > most_fronts ? fronts.size() : 0;
+    if (front_->isChecked() && fronts_left_out_ == 0) {
       for (auto& [subject, members] : fronts) {
         Series& line = all.emplace_back();
         line.name = all.size() == 1 ? tr("front") : QString();
@@ -201,19 +211,22 @@ class TradeoffView final : public View {
     tried.points.push_back({*x, *y, {}, {}, tr("tried, not stored: %1").arg(policy_text(row.policy))});
   }
 
-  QString words(const Snapshot& stored, const Run& run, const TradeoffPoint& point) const {
-    QString text = policy_text(stored.policy(run));
-    text += QStringLiteral("\n%1: %2")
-                .arg(bytes_->column().heading(), figure_text(point.x, bytes_->column().format));
-    text += QStringLiteral("\n%1: %2")
-                .arg(figure_->column().heading(), figure_text(point.y, figure_->column().format));
+  QString words(const SeriesPoint& point) const {
+    const auto stored = explorer().snapshot();
+    const Run* run = stored && point.run ? stored->find(*point.run) : nullptr;
+    if (run == nullptr) return {};
+    const RunColumn& x = bytes_->column();
+    const RunColumn& y = figure_->column();
+    QString text = stored->label(*run);
+    text += QStringLiteral("\n%1: %2").arg(x.heading(), figure_text(point.x, x.format));
+    text += QStringLiteral("\n%1: %2").arg(y.heading(), figure_text(point.y, y.format));
     if (point.interval) {
-      text += QStringLiteral(" [%1, %2]")
-                  .arg(figure_text(point.interval->low, figure_->column().format),
-                       figure_text(point.interval->high, figure_->column().format));
+      text +=
+          QStringLiteral(" [%1, %2]")
+              .arg(figure_text(point.interval->low, y.format), figure_text(point.interval->high, y.format));
     }
-    if (point.on_front) text += tr("\non the front");
-    return text + QStringLiteral("\n%1").arg(stored.subjects[static_cast<size_t>(run.subject)]);
+    if (on_front_.contains(*point.run)) text += tr("\non the front");
+    return text + QStringLiteral("\n%1").arg(stored->subjects[static_cast<size_t>(run->subject)]);
   }
 
   void tell() {
@@ -223,6 +236,8 @@ class TradeoffView final : public View {
     if (chart_->withoutPlace() > 0)
       notes +=
           tr("without a place on a logarithmic axis, as an error of 0: %L1 runs").arg(chart_->withoutPlace());
+    if (fronts_left_out_ > 0)
+      notes += tr("%L1 fronts would hide the runs: choose what they were measured on").arg(fronts_left_out_);
     note_->setText(notes.join(QStringLiteral("; ")));
     note_->setVisible(!notes.isEmpty());
   }
@@ -234,6 +249,8 @@ class TradeoffView final : public View {
   QCheckBox* front_;
   QLabel* note_;
   QString wanted_subject_;  // of a session, until a database has it
+  std::set<RunRef> on_front_;
+  size_t fronts_left_out_ = 0;
   bool shown_before_ = false;
 };
 

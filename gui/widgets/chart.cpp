@@ -16,8 +16,8 @@
 namespace razorscope::gui {
 namespace {
 
-const std::vector<ExportFormat> all_formats = {ExportFormat::png, ExportFormat::svg, ExportFormat::pdf,
-                                               ExportFormat::csv};
+constexpr ExportFormat all_formats[] = {ExportFormat::png, ExportFormat::svg, ExportFormat::pdf,
+                                        ExportFormat::csv};
 
 /// A range has to be positive before an axis can be logarithmic.
 void make_logarithmic(QCPAxis& axis, bool logarithmic) {
@@ -203,8 +203,6 @@ void Chart::setLegendBelow(int columns) {
 
 void Chart::setToolsVisible(bool visible) { tools_->setVisible(visible); }
 
-bool Chart::isLegendVisible() const { return plot_->legend->visible(); }
-
 void Chart::resetZoom() {
   if (fit_) {
     fit_();
@@ -258,7 +256,7 @@ void Chart::exportInteractively() {
                                    tr("Picture (*.png);;Drawing (*.svg);;Document (*.pdf);;Figures (*.csv)"));
   if (path.isEmpty()) return;
   try {
-    export_picture(*this, path, export_format(path, all_formats));
+    export_picture(*this, path, export_format(path, {std::begin(all_formats), std::end(all_formats)}));
   } catch (const std::exception& problem) {
     QMessageBox::warning(this, tr("Export"), QString::fromUtf8(problem.what()));
   }
@@ -312,15 +310,15 @@ void Chart::pan(double x, double y) {
   const auto move = [](QCPAxis& axis, double part) {
     const QCPRange range = axis.range();
     if (axis.scaleType() == QCPAxis::stLogarithmic) {
-      axis.scaleRange(1.0);
       const double factor = std::pow(range.upper / range.lower, part);
       axis.setRange(range.lower * factor, range.upper * factor);
     } else {
       axis.moveRange(part * range.size());
     }
   };
-  move(*plot_->xAxis, x);
-  move(*plot_->yAxis, y);
+  const Qt::Orientations moved = plot_->axisRect()->rangeDrag();
+  if (moved.testFlag(Qt::Horizontal)) move(*plot_->xAxis, x);
+  if (moved.testFlag(Qt::Vertical)) move(*plot_->yAxis, y);
   plot_->replot(QCustomPlot::rpQueuedReplot);
 }
 

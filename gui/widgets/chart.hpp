@@ -48,7 +48,6 @@ class Chart : public QWidget, public Picture {
   void setLegendBelow(int columns);
   /// The bar above the plot, where one among several charts is small; the context menu has the same.
   void setToolsVisible(bool visible);
-  bool isLegendVisible() const;
 
   /// What lies at a place of the plot, in words; "": nothing.
   void setHover(std::function<QString(const QPointF&)> hover) { hover_ = std::move(hover); }

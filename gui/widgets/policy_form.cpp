@@ -145,8 +145,8 @@ void PolicyForm::check() {
   problem_->setVisible(!why.isEmpty());
 }
 
-/// Sets a parameter; "" takes it back to its default. Others may apply then, so that the form is made anew,
-/// once what the user does with this control is over.
+/// Sets a parameter; "" takes it back to its default. Where others apply then, the form is made anew, but not
+/// under a slider that is being dragged.
 void PolicyForm::give(const std::string& name, const QString& text) {
   const std::map<std::string, QString> before = given_;
   if (text.isEmpty()) {
@@ -156,12 +156,36 @@ void PolicyForm::give(const std::string& name, const QString& text) {
   }
   if (given_ == before) return;
   check();
-  const bool others_apply = before.contains(name) != given_.contains(name);
-  if (others_apply) QTimer::singleShot(0, this, &PolicyForm::rebuild);
+  if (applicable() != shown_) {
+    stale_ = true;
+    QTimer::singleShot(0, this, &PolicyForm::rebuildIfStale);
+  }
   Q_EMIT changed();
 }
 
+void PolicyForm::rebuildIfStale() {
+  const QList<QSlider*> sliders = findChildren<QSlider*>();
+  const bool dragging =
+      std::any_of(sliders.begin(), sliders.end(), [](const QSlider* s) { return s->isSliderDown(); });
+  if (stale_ && !dragging) rebuild();
+}
+
+/// Names of the parameters that apply as it is.
+std::vector<std::string> PolicyForm::applicable() const {
+  std::vector<std::string> names;
+  try {
+    const Policy now = Policy::parse(policy().toStdString());
+    for (const Parameter* parameter :
+         applicable_parameters(now.variant(), now.entry().parameters, now.values()))
+      names.push_back(parameter->name);
+  } catch (const InputError&) {
+    return shown_;
+  }
+  return names;
+}
+
 void PolicyForm::rebuild() {
+  stale_ = false;
   check();
   // Rows of parameters that no longer apply may have been given under another variant.
   const SelectionEntry& entry = find_selection("form", selection_->currentText().toStdString());
@@ -191,6 +215,7 @@ void PolicyForm::rebuild() {
     layout->addRow(label, field);
   }
   rows_->addRow(parameters_);
+  shown_ = applicable();
 }
 
 QWidget* PolicyForm::control(const Parameter& parameter, const QString& value) {
@@ -246,6 +271,7 @@ QWidget* PolicyForm::numberControl(const Parameter& parameter, const QString& va
     edit->setText(text);
     give(parameter.name, text);
   });
+  connect(slider, &QSlider::sliderReleased, this, &PolicyForm::rebuildIfStale);
   connect(edit, &QLineEdit::editingFinished, this, [this, parameter, slider, edit, low, high] {
     const QSignalBlocker quiet(slider);
     slider->setValue(position_of(edit->text().toDouble(), low, high));
@@ -280,6 +306,7 @@ QWidget* PolicyForm::budgetControl(const Parameter& parameter, const QString& va
     edit->setText(text);
     give(parameter.name, text);
   });
+  connect(slider, &QSlider::sliderReleased, this, &PolicyForm::rebuildIfStale);
   connect(edit, &QLineEdit::editingFinished, this, [this, parameter, slider, edit, share_of] {
     const QSignalBlocker quiet(slider);
     slider->setValue(position_of(share_of(edit->text()), 0.0, 1.0));

@@ -3,6 +3,8 @@
 #include <QString>
 #include <QWidget>
 #include <map>
+#include <string>
+#include <vector>
 
 #include "policies/parameter.hpp"
 
@@ -36,6 +38,8 @@ class PolicyForm : public QWidget {
   void chooseSelection();
   void give(const std::string& name, const QString& text);
   void rebuild();
+  void rebuildIfStale();
+  std::vector<std::string> applicable() const;
   QWidget* control(const Parameter& parameter, const QString& value);
   QWidget* numberControl(const Parameter& parameter, const QString& value);
   QWidget* budgetControl(const Parameter& parameter, const QString& value);
@@ -50,6 +54,8 @@ class PolicyForm : public QWidget {
   std::map<std::string, QString> given_;  // by the parameter's name
   QString codec_text_;                    // where it is more than a name
   int largest_tokens_ = 4096;
+  std::vector<std::string> shown_;  // names of the parameters that have a row
+  bool stale_ = false;              // others apply by now
 };
 
 }  // namespace razorscope::gui

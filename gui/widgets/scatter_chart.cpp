@@ -37,7 +37,7 @@ QCPScatterStyle scatter_style(const Series& series, const QColor& colour, const 
 ScatterChart::ScatterChart(const QString& name, QWidget* parent) : Chart(name, parent) {
   setHover([this](const QPointF& position) {
     const SeriesPoint* point = nearest(position);
-    return point == nullptr ? QString() : point->words;
+    return point == nullptr ? QString() : wordsOf(*point);
   });
   setCsv([this] { return text(); });
   setFit([this] { fitAxes(); });
@@ -67,11 +67,18 @@ size_t ScatterChart::size() const {
 
 void ScatterChart::setSeries(std::vector<Series> series, bool fit) {
   series_ = std::move(series);
+  // Intervals go with their points by number, so that a graph has nothing left to sort.
+  for (Series& one : series_) {
+    std::stable_sort(one.points.begin(), one.points.end(),
+                     [](const SeriesPoint& a, const SeriesPoint& b) { return a.x < b.x; });
+  }
   if (fit) fitAxes();
   draw();
 }
 
 void ScatterChart::setSelected(std::vector<RunRef> runs) {
+  std::sort(runs.begin(), runs.end());
+  if (runs == selected_) return;
   selected_ = std::move(runs);
   draw();
 }
@@ -124,7 +131,6 @@ void ScatterChart::drawSeries(const Series& series, bool thin) {
     above += point.interval ? point.interval->high - point.y : 0.0;
     has_intervals = has_intervals || point.interval.has_value();
   }
-  // A curve keeps the order of its points, where a graph would sort them.
   QCPGraph* graph = plot().addGraph();
   graph->setName(series.name);
   graph->setAdaptiveSampling(false);
@@ -135,7 +141,7 @@ void ScatterChart::drawSeries(const Series& series, bool thin) {
   if (series.has_markers)
     graph->setScatterStyle(scatter_style(series, paint, palette().color(QPalette::Base)));
   graph->setVisible(shown);
-  graph->setData(x, y);
+  graph->setData(x, y, true);
   if (series.name.isEmpty() || !series.in_legend) graph->removeFromLegend();
   if (auto* item = plot().legend->itemWithPlottable(graph); item != nullptr && !shown)
     item->setTextColor(palette().color(QPalette::Disabled, QPalette::Text));
@@ -150,13 +156,14 @@ void ScatterChart::drawSeries(const Series& series, bool thin) {
 }
 
 void ScatterChart::drawSelection() {
+  if (selected_.empty()) return;
   QVector<double> x;
   QVector<double> y;
   for (const Series& series : series_) {
     if (hidden().contains(series.name)) continue;
     for (const SeriesPoint& point : series.points) {
       if (!point.run || !hasPlace(point)) continue;
-      if (std::find(selected_.begin(), selected_.end(), *point.run) == selected_.end()) continue;
+      if (!std::binary_search(selected_.begin(), selected_.end(), *point.run)) continue;
       x += point.x;
       y += point.y;
     }
@@ -208,13 +215,17 @@ QPointF ScatterChart::positionOf(const SeriesPoint& point) const {
   return {plot().xAxis->coordToPixel(point.x), plot().yAxis->coordToPixel(point.y)};
 }
 
+QString ScatterChart::wordsOf(const SeriesPoint& point) const {
+  return point.words.isEmpty() && describe_ ? describe_(point) : point.words;
+}
+
 const SeriesPoint* ScatterChart::nearest(const QPointF& position) const {
   const SeriesPoint* best = nullptr;
   double least = finger * finger;
   for (const Series& series : series_) {
     if (hidden().contains(series.name)) continue;
     for (const SeriesPoint& point : series.points) {
-      if (!hasPlace(point) || point.words.isEmpty()) continue;
+      if (!hasPlace(point) || (point.words.isEmpty() && !(point.run && describe_))) continue;
       const QPointF way = positionOf(point) - position;
       const double distance = QPointF::dotProduct(way, way);
       if (distance < least) {

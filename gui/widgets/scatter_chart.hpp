@@ -17,7 +17,7 @@ struct SeriesPoint {
   double y = 0.0;
   std::optional<Interval> interval = {};  // of y, 95 %
   std::optional<RunRef> run = {};
-  QString words = {};  // what hovering tells
+  QString words = {};  // what hovering tells, unless the chart is told how to find it out
 };
 
 /// Values that belong together: a line of the legend.
@@ -45,13 +45,16 @@ class ScatterChart : public Chart {
  public:
   explicit ScatterChart(const QString& name, QWidget* parent = nullptr);
 
-  /// Replaces all; shows all of it where `fit`, else stays where the user has zoomed to.
+  /// What hovering over a run tells, made when it is asked for.
+  void setDescribe(std::function<QString(const SeriesPoint&)> describe) { describe_ = std::move(describe); }
+  /// Replaces all, each series by x; shows all of it where `fit`, else stays where the user has zoomed to.
   void setSeries(std::vector<Series> series, bool fit);
   const std::vector<Series>& series() const { return series_; }
   void setSelected(std::vector<RunRef> runs);
 
   /// The nearest value within a finger's breadth of a place of the plot.
   const SeriesPoint* nearest(const QPointF& position) const;
+  QString wordsOf(const SeriesPoint& point) const;
   QPointF positionOf(const SeriesPoint& point) const;
   /// Points that have no place on the axes as they are, and that are hidden behind others.
   size_t withoutPlace() const { return without_place_; }
@@ -72,7 +75,8 @@ class ScatterChart : public Chart {
   size_t size() const;
 
   std::vector<Series> series_;
-  std::vector<RunRef> selected_;
+  std::vector<RunRef> selected_;  // in their order
+  std::function<QString(const SeriesPoint&)> describe_;
   size_t without_place_ = 0;
   size_t behind_others_ = 0;
   std::set<std::pair<int, int>> taken_;  // cells of the plot in which a point is drawn

@@ -21,8 +21,8 @@ QPalette palette_of(bool dark) {
   palette.setColor(QPalette::ToolTipBase, window);
   palette.setColor(QPalette::ToolTipText, ink);
   palette.setColor(QPalette::PlaceholderText, faint);
-  palette.setColor(QPalette::Link, dark ? QColor(0x7fb4e6) : QColor(0x0b5fa5));
-  palette.setColor(QPalette::Highlight, dark ? QColor(0x2f6ea5) : QColor(0x1f6fb2));
+  palette.setColor(QPalette::Link, colour(paints::link, dark));
+  palette.setColor(QPalette::Highlight, colour(paints::chosen, dark));
   palette.setColor(QPalette::HighlightedText, Qt::white);
   palette.setColor(QPalette::Light, window.lighter(dark ? 150 : 110));
   palette.setColor(QPalette::Midlight, window.lighter(dark ? 125 : 105));

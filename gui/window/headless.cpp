@@ -22,7 +22,7 @@ QJsonObject json_of(const QCommandLineParser& parser, const QCommandLineOption& 
   QJsonParseError problem;
   const QJsonDocument document = QJsonDocument::fromJson(parser.value(option).toUtf8(), &problem);
   if (!document.isObject())
-    throw InputError("--" + option.names().first().toStdString(),
+    throw InputError("--" + option.names().constFirst().toStdString(),
                      "is no JSON object: " + problem.errorString().toStdString());
   return document.object();
 }

@@ -18,7 +18,8 @@ QString key_list_html() {
       {QStringLiteral("Ctrl+W"), QObject::tr("Close the database")},
       {QStringLiteral("F5"), QObject::tr("Read the database again")},
       {QStringLiteral("F11"), QObject::tr("Full screen")},
-      {QStringLiteral("?"), QObject::tr("This list")},
+      {QStringLiteral("Ctrl+Q"), QObject::tr("Quit")},
+      {QStringLiteral("?, F1"), QObject::tr("This list")},
   };
   int number = 1;
   for (const ViewEntry& view : view_catalogue())

@@ -14,10 +14,10 @@
 #include <QMenuBar>
 #include <QMessageBox>
 #include <QMimeData>
+#include <QShortcut>
 #include <QStackedWidget>
 #include <QStatusBar>
 #include <QTabWidget>
-#include <QTimer>
 #include <QVBoxLayout>
 
 #include "gui/views/sweep_view.hpp"
@@ -68,6 +68,8 @@ MainWindow::MainWindow(QWidget* parent)
   connect(welcome_, &WelcomePage::fileAsked, this, &MainWindow::openFile);
   connect(&explorer_, &Explorer::stateChanged, this, &MainWindow::showState);
   qApp->installEventFilter(this);
+  auto* help = new QShortcut(QKeySequence(QStringLiteral("?")), this);
+  connect(help, &QShortcut::activated, this, &MainWindow::showKeys);
   showState();
 }
 
@@ -331,6 +333,15 @@ void MainWindow::saveSession() {
 }
 
 void MainWindow::closeEvent(QCloseEvent* event) {
+  const auto* sweep = qobject_cast<SweepView*>(view(QStringLiteral("sweep")));
+  if (sweep != nullptr && sweep->isRunning() &&
+      QMessageBox::question(
+          this, tr("A sweep is running"),
+          tr("Stop it and quit? What is finished stays, and Resume goes on with the rest.")) !=
+          QMessageBox::Yes) {
+    event->ignore();
+    return;
+  }
   saveSession();
   QMainWindow::closeEvent(event);
 }
@@ -359,14 +370,6 @@ void MainWindow::dropEvent(QDropEvent* event) {
   if (databases.size() < 2) return;
   showView(QStringLiteral("compare"));
   view(QStringLiteral("compare"))->restoreState({{QStringLiteral("other"), databases[1]}});
-}
-
-void MainWindow::keyPressEvent(QKeyEvent* event) {
-  if (event->text() == QLatin1String("?")) {
-    showKeys();
-  } else {
-    QMainWindow::keyPressEvent(event);
-  }
 }
 
 bool MainWindow::eventFilter(QObject* object, QEvent* event) {

@@ -10,7 +10,6 @@
 class QLabel;
 class QStackedWidget;
 class QTabWidget;
-class QTimer;
 
 namespace razorscope::gui {
 
@@ -47,7 +46,6 @@ class MainWindow : public QMainWindow {
   void closeEvent(QCloseEvent* event) override;
   void dragEnterEvent(QDragEnterEvent* event) override;
   void dropEvent(QDropEvent* event) override;
-  void keyPressEvent(QKeyEvent* event) override;
   bool eventFilter(QObject* object, QEvent* event) override;
 
  private:

@@ -31,12 +31,6 @@ void Session::noteFile(const QString& path) {
   settings_.setValue("recent", files.mid(0, most_recent));
 }
 
-void Session::forgetFile(const QString& path) {
-  QStringList files = recentFiles();
-  files.removeAll(QFileInfo(path).absoluteFilePath());
-  settings_.setValue("recent", files);
-}
-
 void Session::setWindow(const QByteArray& geometry, const QByteArray& state) {
   settings_.setValue("window/geometry", geometry);
   settings_.setValue("window/state", state);

@@ -24,7 +24,6 @@ class Session {
 
   QStringList recentFiles() const;
   void noteFile(const QString& path);
-  void forgetFile(const QString& path);
 
   QByteArray windowGeometry() const { return settings_.value("window/geometry").toByteArray(); }
   QByteArray windowState() const { return settings_.value("window/state").toByteArray(); }

@@ -10,6 +10,7 @@
 #include <QScrollArea>
 #include <QSpinBox>
 #include <QVBoxLayout>
+#include <algorithm>
 
 #include "gui/data/format.hpp"
 #include "gui/widgets/policy_form.hpp"
@@ -19,7 +20,6 @@ namespace {
 
 constexpr double longest_seconds = 1.6;  // beyond it fewer steps are replayed
 constexpr int fewest_steps = 4;
-constexpr int most_steps = 64;
 
 }  // namespace
 
@@ -64,11 +64,12 @@ TrialPanel::TrialPanel(Explorer& explorer, QWidget* parent)
   connect(form_, &PolicyForm::changed, this, &TrialPanel::ask);
   connect(prefix_, &QSpinBox::valueChanged, this, [this](int tokens) {
     form_->setLargestTokens(tokens);
-    steps_ = most_steps;
+    steps_ = wanted_steps_;
     ask();
   });
   connect(traces_, &QComboBox::activated, this, [this] {
-    steps_ = most_steps;
+    takeReplayOf(trace());
+    steps_ = wanted_steps_;
     ask();
   });
   connect(other, &QPushButton::clicked, this, &TrialPanel::chooseTrace);
@@ -82,33 +83,45 @@ TrialPanel::~TrialPanel() { *stop_ = true; }
 void TrialPanel::showEvent(QShowEvent* event) {
   QWidget::showEvent(event);
   fillTraces();
-  if (!trial_) ask();
 }
 
 std::filesystem::path TrialPanel::trace() const { return traces_->currentData().toString().toStdString(); }
 
 void TrialPanel::fillTraces() {
   if (!isVisible()) return;
-  const auto stored = explorer_.snapshot();
+  worker_.run(
+      this, [stored = explorer_.snapshot()] { return known_traces(stored.get()); },
+      [this](const std::vector<std::filesystem::path>& known) { showTraces(known); });
+}
+
+void TrialPanel::showTraces(std::vector<std::filesystem::path> known) {
+  for (const std::filesystem::path& path : chosen_) {
+    if (std::find(known.begin(), known.end(), path) == known.end()) known.push_back(path);
+  }
   const QString before = traces_->currentData().toString();
   traces_->clear();
-  for (const std::filesystem::path& path : known_traces(stored.get())) {
+  for (const std::filesystem::path& path : known) {
     traces_->addItem(QString::fromStdString(path.stem().string()), QString::fromStdString(path.string()));
     traces_->setItemData(traces_->count() - 1, QString::fromStdString(path.string()), Qt::ToolTipRole);
   }
   const int same = traces_->findData(before);
   if (same >= 0) {
     traces_->setCurrentIndex(same);
-    return;
+  } else {
+    takeReplayOf(trace());
   }
-  // The prefix that most of the stored replays of it have is one that it is long enough for.
-  if (stored && traces_->count() > 0) {
-    for (const TradeoffRow& replay : stored->data.replay) {
-      if (replay.trace_path == trace().string()) {
-        prefix_->setValue(replay.prefix);
-        break;
-      }
-    }
+  if (!trial_ || same < 0) ask();
+}
+
+/// Prefix and steps of a stored replay of the trace, so that what is tried can stand beside it.
+void TrialPanel::takeReplayOf(const std::filesystem::path& trace) {
+  const auto stored = explorer_.snapshot();
+  if (!stored) return;
+  for (const TradeoffRow& replay : stored->data.replay) {
+    if (replay.trace_path != trace.string()) continue;
+    prefix_->setValue(replay.prefix);
+    wanted_steps_ = steps_ = replay.steps;
+    return;
   }
 }
 
@@ -116,8 +129,10 @@ void TrialPanel::chooseTrace() {
   const QString path = QFileDialog::getOpenFileName(this, tr("Choose a recorded trace"), QString(),
                                                     tr("Traces (*.trace *.safetensors);;All files (*)"));
   if (path.isEmpty()) return;
+  chosen_.emplace_back(path.toStdString());
   if (traces_->findData(path) < 0) traces_->addItem(QFileInfo(path).completeBaseName(), path);
   traces_->setCurrentIndex(traces_->findData(path));
+  takeReplayOf(trace());
   ask();
 }
 
@@ -135,6 +150,7 @@ void TrialPanel::takeSelectedRun() {
   const int found = traces_->findData(QString::fromStdString(row.trace_path));
   if (found >= 0) traces_->setCurrentIndex(found);
   prefix_->setValue(row.prefix);
+  wanted_steps_ = steps_ = row.steps;
 }
 
 void TrialPanel::ask() {
@@ -150,7 +166,10 @@ void TrialPanel::replayNow() {
            "one."));
     return;
   }
-  if (!form_->problem().isEmpty()) return;
+  if (!form_->problem().isEmpty()) {
+    result_->setText(form_->problem().toHtmlEscaped());
+    return;
+  }
   stop_ = std::make_shared<std::atomic<bool>>(false);
   const TrialRequest request{trace(), form_->policy().toStdString(), prefix_->value(), steps_};
   result_->setText(tr("Replaying %1 …").arg(form_->policy().toHtmlEscaped()));
@@ -183,6 +202,10 @@ void TrialPanel::showTrial(const Trial& trial) {
               .arg(row.prefix)
               .arg(row.steps)
               .arg(trial.seconds, 0, 'f', 1);
+  if (row.steps < wanted_steps_)
+    text +=
+        tr("<br>Fewer queries than the %1 of stored replays, to answer in time: it has no place among them.")
+            .arg(wanted_steps_);
   result_->setText(text);
   if (trial.seconds > longest_seconds && steps_ > fewest_steps) steps_ = std::max(fewest_steps, steps_ / 2);
 }

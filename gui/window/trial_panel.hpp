@@ -34,6 +34,8 @@ class TrialPanel : public QWidget {
 
  private:
   void fillTraces();
+  void showTraces(std::vector<std::filesystem::path> known);
+  void takeReplayOf(const std::filesystem::path& trace);
   void takeSelectedRun();
   void chooseTrace();
   void ask();
@@ -46,8 +48,10 @@ class TrialPanel : public QWidget {
   QSpinBox* prefix_;
   PolicyForm* form_;
   QLabel* result_;
-  QTimer wait_;  // while a slider moves
-  int steps_ = 64;
+  QTimer wait_;                                // while a slider moves
+  std::vector<std::filesystem::path> chosen_;  // traces from elsewhere
+  int wanted_steps_ = 64;                      // of what it would stand beside
+  int steps_ = 64;                             // as many of them as can be replayed in time
   std::optional<Trial> trial_;
   std::shared_ptr<std::atomic<bool>> stop_ = std::make_shared<std::atomic<bool>>(false);
   std::shared_ptr<TrialBench> bench_ = std::make_shared<TrialBench>();

@@ -56,8 +56,8 @@ const PolicyStyle& policy_style(std::string_view policy_name) {
 }
 
 std::vector<Paint> all_paints() {
-  std::vector<Paint> all = {paints::page, paints::ink,  paints::soft,      paints::frame,
-                            paints::grid, paints::band, paints::pale_band, paints::warning};
+  std::vector<Paint> all = {paints::page, paints::ink,       paints::soft, paints::frame,  paints::grid,
+                            paints::band, paints::pale_band, paints::link, paints::chosen, paints::warning};
   for (const PolicyStyle& style : policy_styles()) all.push_back(style.paint);
   return all;
 }

@@ -20,8 +20,10 @@ inline constexpr Paint ink = {"ink", "#111111", "#ececec"};
 inline constexpr Paint soft = {"soft", "#444444", "#b8bcc2"};
 inline constexpr Paint frame = {"frame", "#555555", "#8b9097"};
 inline constexpr Paint grid = {"grid", "#dddddd", "#33373c"};
-inline constexpr Paint band = {"band", "#9aa0a6", "#6f757c"};        // what is no policy's: weights
-inline constexpr Paint pale_band = {"pale", "#d0d4d8", "#454a50"};   // what lies beside it
+inline constexpr Paint band = {"band", "#9aa0a6", "#6f757c"};       // what is no policy's: weights
+inline constexpr Paint pale_band = {"pale", "#d0d4d8", "#454a50"};  // what lies beside it
+inline constexpr Paint link = {"link", "#0b5fa5", "#7fb4e6"};
+inline constexpr Paint chosen = {"chosen", "#1f6fb2", "#2f6ea5"};    // selected, below white letters
 inline constexpr Paint warning = {"warning", "#a3123a", "#ff8fa6"};  // what does not fit
 }  // namespace paints
 
