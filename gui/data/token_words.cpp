@@ -77,7 +77,7 @@ QString effect_words(const ExplanationRow& row) {
 }
 
 QString token_words(const QString& piece, int token, const TokenState& state, const TokenStates& states) {
-  QStringList lines = {QStringLiteral("“%1” (token %2)").arg(in_one_line(piece)).arg(token)};
+  QStringList lines = {QStringLiteral("“%1” (token %2)").arg(in_one_line(piece), QString::number(token))};
   if (states.caches == 1) {
     lines += fate_text(state.fate);
   } else {

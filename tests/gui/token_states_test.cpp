@@ -148,6 +148,13 @@ TEST(TokenWordsTest, PiecesOfOneCharacterGoToItsLastToken) {
   EXPECT_EQ(pieces, (std::vector<std::string>{"a", "\xf0\x9f\x98\x80", " b\n", ""}));
 }
 
+TEST(TokenWordsTest, TextIsNoPlaceForNumbers) {
+  TokenStates states;
+  states.caches = 1;
+  EXPECT_TRUE(
+      token_words(QStringLiteral("%1%2"), 5, {}, states).startsWith(QStringLiteral("“%1%2” (token 5)")));
+}
+
 TEST(TokenWordsTest, StepsSayWhatWasRead) {
   AttentionRecord record;
   record.question = {"\n", "To", " sum"};
