@@ -137,6 +137,7 @@ class ServingRefreshTest : public ServingViewTest {
 
 TEST_F(ServingRefreshTest, AZoomStaysWhereRunsAreAdded) {
   OpenedView opened(make_serving_view, path_);
+  opened.select({{true, ids_[0]}});
   const QCPRange all = x(throughput(opened));
   const QCPRange part(1.5, 2.5);
   const QCPRange time(0.1, 0.2);
