@@ -121,8 +121,7 @@ QString token_map_csv(const std::vector<NamedStates>& policies, const MapChoice&
     const std::vector<QString> pieces = shown_pieces(*policy.stored);
     const QString prefix = QStringLiteral("%1,%2,%3,%4,")
                                .arg(csv_field(QString::fromStdString(policy.stored->row.policy)),
-                                    chosen(choice.layer), chosen(choice.head))
-                               .arg(choice.step);
+                                    chosen(choice.layer), chosen(choice.head), QString::number(choice.step));
     for (size_t t = 0; t < policy.states.tokens.size(); ++t) {
       const TokenState& state = policy.states.tokens[t];
       const auto token = static_cast<int>(t);

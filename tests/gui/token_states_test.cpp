@@ -155,6 +155,17 @@ TEST(TokenWordsTest, TextIsNoPlaceForNumbers) {
       token_words(QStringLiteral("%1%2"), 5, {}, states).startsWith(QStringLiteral("“%1%2” (token 5)")));
 }
 
+TEST(TokenWordsTest, APolicysNameIsNoPlaceForNumbers) {
+  StoredExplanation stored;
+  stored.row.policy = "razor:heads=\"%1.json\"";
+  stored.explanation.pieces = {"a"};
+  stored.explanation.policies.resize(1);
+  TokenStates states;
+  states.tokens.resize(1);
+  const QString csv = token_map_csv({{std::make_shared<const StoredExplanation>(stored), states}}, {2, 1, 7});
+  EXPECT_TRUE(csv.contains(QStringLiteral("%1.json\"\"\",2,1,7,0,a,"))) << csv.toStdString();
+}
+
 TEST(TokenWordsTest, StepsSayWhatWasRead) {
   AttentionRecord record;
   record.question = {"\n", "To", " sum"};
