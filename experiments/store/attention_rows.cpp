@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "experiments/store/head_numbers.hpp"
 #include "experiments/store/row_reader.hpp"
 #include "experiments/store/run_writer.hpp"
 #include "experiments/store/token_ends.hpp"
@@ -75,16 +76,18 @@ std::shared_ptr<const AttentionRecord> read_attention(SQLite::Database& database
   RowReader(query) >> question >> ends >> attention->layers >> attention->kv_heads >> attention->tokens >>
       steps;
   attention->question = pieces_of(question, ends);
+  check_head_count(attention->layers);
+  check_head_count(attention->kv_heads);
   const size_t step = static_cast<size_t>(attention->layers) * static_cast<size_t>(attention->kv_heads) *
                       static_cast<size_t>(attention->tokens);
   const SQLite::Column accumulated = query.getColumn(6);
   const SQLite::Column asked = query.getColumn(7);
+  if (attention->tokens < 0 || steps < 0 || attention->question.size() < static_cast<size_t>(steps) ||
+      static_cast<size_t>(accumulated.getBytes()) != step * sizeof(float) ||
+      static_cast<size_t>(asked.getBytes()) != step * static_cast<size_t>(steps) * sizeof(uint16_t))
+    throw_damaged("an explanation's attention has another size than its row says");
   attention->accumulated.resize(step);
   attention->asked.resize(step * static_cast<size_t>(steps));
-  if (static_cast<size_t>(accumulated.getBytes()) != step * sizeof(float) ||
-      static_cast<size_t>(asked.getBytes()) != attention->asked.size() * sizeof(uint16_t) ||
-      attention->question.size() < static_cast<size_t>(steps))
-    throw_damaged("an explanation's attention has another size than its row says");
   if (step == 0) return attention;
   std::memcpy(attention->accumulated.data(), accumulated.getBlob(), step * sizeof(float));
   if (steps > 0) {

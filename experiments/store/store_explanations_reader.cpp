@@ -3,6 +3,7 @@
 
 #include "experiments/store/attention_rows.hpp"
 #include "experiments/store/connection.hpp"
+#include "experiments/store/head_numbers.hpp"
 #include "experiments/store/row_reader.hpp"
 #include "experiments/store/store.hpp"
 #include "experiments/store/token_ends.hpp"
@@ -41,6 +42,30 @@ std::vector<LaterLoss> parse_losses(const std::string& json) {
   return losses;
 }
 
+/// Losses and the verdict are places to whoever reads them.
+void check_places(const Explanation& explanation) {
+  const PolicyExplanation& policy = explanation.policies.front();
+  const auto tokens = static_cast<int>(explanation.pieces.size());
+  for (const LaterLoss& loss : policy.later) {
+    if (loss.layer < 0 || loss.layer >= policy.layers || loss.kv_head < 0 ||
+        loss.kv_head >= policy.kv_heads || loss.position < 0 || loss.position >= tokens || loss.step < 1)
+      throw_damaged("an explanation's later losses lie outside of its text or heads");
+  }
+  if (explanation.verdict_begin < 0 || explanation.verdict_end < explanation.verdict_begin ||
+      explanation.verdict_end > tokens)
+    throw_damaged("an explanation's verdict lies outside of its text");
+}
+
+/// Caches are those of the record's heads, one or several each.
+void check_attention(const Explanation& explanation) {
+  const AttentionRecord& attention = *explanation.attention;
+  const PolicyExplanation& policy = explanation.policies.front();
+  if (static_cast<size_t>(attention.tokens) != explanation.pieces.size())
+    throw_damaged("an explanation's attention is of another text");
+  if (attention.layers != policy.layers || policy.kv_heads % attention.kv_heads != 0)
+    throw_damaged("an explanation's attention is of another model");
+}
+
 /// What the row alone tells.
 Explanation explanation_of(const ExplanationRow& row) {
   Explanation out;
@@ -73,10 +98,13 @@ void read_fates(SQLite::Database& database, StoredExplanation& stored) {
   RowReader(query) >> stored.text >> ends >> policy.fates >> losses;
   stored.explanation.pieces = pieces_of(stored.text, ends);
   policy.later = parse_losses(losses);
+  check_head_count(policy.layers);
+  check_head_count(policy.kv_heads);
   const size_t letters = static_cast<size_t>(policy.layers) * static_cast<size_t>(policy.kv_heads) *
                          stored.explanation.pieces.size();
   if (policy.fates.size() != letters)
     throw_damaged("an explanation has not one fate for each token and head");
+  check_places(stored.explanation);
 }
 
 }  // namespace
@@ -108,8 +136,7 @@ std::optional<StoredExplanation> Store::explanation(int64_t run_id) {
     read_fates(database, stored);
     if (!stored.row.attention_id) return stored;
     stored.explanation.attention = read_attention(database, *stored.row.attention_id);
-    if (static_cast<size_t>(stored.explanation.attention->tokens) != stored.explanation.pieces.size())
-      throw_damaged("an explanation's attention is of another text");
+    check_attention(stored.explanation);
     return stored;
   });
 }

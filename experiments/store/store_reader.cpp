@@ -1,4 +1,5 @@
 #include "experiments/store/connection.hpp"
+#include "experiments/store/head_numbers.hpp"
 #include "experiments/store/row_reader.hpp"
 #include "experiments/store/store.hpp"
 
@@ -16,6 +17,13 @@ RunProvenance read_provenance(SQLite::Statement& statement) {
       run.wall_seconds >> by.program_version >> by.commit >> by.cpu >> by.target >> by.compute >>
       by.threads >> by.os;
   return run;
+}
+
+/// Reads the next columns as numbers of layers and heads.
+template <typename... Numbers>
+void read_head(RowReader& reader, Numbers&... numbers) {
+  int64_t stored = 0;
+  ((reader >> stored, numbers = head_number(stored)), ...);
 }
 
 }  // namespace
@@ -69,9 +77,10 @@ std::vector<HeadErrors> Store::head_errors(int64_t run_id) {
     std::vector<HeadErrors> heads;
     while (statement.executeStep()) {
       HeadErrors head;
-      RowReader(statement) >> head.layer >> head.kv_head >> head.query_head >> head.relative_error >>
-          head.relative_error_max >> head.lost_mass >> head.lost_mass_max >> head.largest_dropped_weight >>
-          head.kl;
+      RowReader reader(statement);
+      read_head(reader, head.layer, head.kv_head, head.query_head);
+      reader >> head.relative_error >> head.relative_error_max >> head.lost_mass >> head.lost_mass_max >>
+          head.largest_dropped_weight >> head.kl;
       heads.push_back(head);
     }
     return heads;
@@ -111,8 +120,10 @@ std::vector<RankedHead> Store::head_ranking() {
     while (statement.executeStep()) {
       RankedHead head;
       int64_t seed = 0;
-      RowReader(statement) >> head.probe_id >> head.model >> head.layer >> head.kv_head >> head.echo >>
-          head.induction >> head.echo_rank >> head.induction_rank >> head.variant >> seed;
+      RowReader reader(statement);
+      reader >> head.probe_id >> head.model;
+      read_head(reader, head.layer, head.kv_head);
+      reader >> head.echo >> head.induction >> head.echo_rank >> head.induction_rank >> head.variant >> seed;
       head.seed = static_cast<uint64_t>(seed);
       heads.push_back(std::move(head));
     }

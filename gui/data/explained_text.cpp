@@ -21,7 +21,7 @@ QString title_of(const ExplanationRow& row) {
            QString::fromStdString(row.question).simplified());
 }
 
-/// The first policy of the families, in their order, that is at none of the places of `taken`.
+/// The first policy of the families, in their order.
 std::optional<size_t> first_of(const Snapshot& snapshot, const ExplainedText& text,
                                std::initializer_list<const char*> families) {
   for (const char* family : families) {

@@ -37,13 +37,31 @@ QString ProbeEntry::text() const {
   return QStringLiteral("%1: seed %2, %3").arg(id).arg(seed).arg(QString::fromStdString(variant));
 }
 
-std::vector<ProbeEntry> probe_entries(const Snapshot& snapshot) {
-  std::map<int64_t, ProbeEntry> entries;
-  for (const RankedHead& head : snapshot.heads)
-    entries.try_emplace(head.probe_id, ProbeEntry{head.probe_id, head.model, head.variant, head.seed});
-  std::vector<ProbeEntry> all;
-  for (auto& [id, entry] : entries) all.push_back(std::move(entry));
-  return all;
+std::vector<ProbeHeads> probes_of(const Snapshot& snapshot) {
+  std::map<int64_t, std::vector<const RankedHead*>> heads_of;
+  for (const RankedHead& head : snapshot.heads) heads_of[head.probe_id].push_back(&head);
+  std::vector<ProbeHeads> probes;
+  for (const auto& [id, heads] : heads_of) {
+    const RankedHead& first = *heads.front();
+    ProbeHeads& probe = probes.emplace_back();
+    probe.entry = {id, first.model, first.variant, first.seed};
+    probe.heads = static_cast<int>(heads.size());
+    probe.scores = kv_head_scores(heads);
+    probe.induction_rank.resize(probe.scores.induction.size());
+    probe.echo_rank.resize(probe.scores.echo.size());
+    for (const RankedHead* head : heads) {
+      const auto at = static_cast<size_t>(head->layer * probe.scores.kv_heads + head->kv_head);
+      probe.induction_rank[at] = head->induction_rank;
+      probe.echo_rank[at] = head->echo_rank;
+    }
+  }
+  return probes;
+}
+
+const ProbeHeads* find_probe(const std::vector<ProbeHeads>& probes, int64_t id) {
+  const auto found = std::find_if(probes.begin(), probes.end(),
+                                  [&](const ProbeHeads& probe) { return probe.entry.id == id; });
+  return found == probes.end() ? nullptr : &*found;
 }
 
 HeadMap induction_map(const HeadScores& scores) {
@@ -54,17 +72,17 @@ HeadMap echo_map(const HeadScores& scores) {
   return scores.kv_heads == 0 ? HeadMap() : map_of(scores, scores.kv_echo());
 }
 
-Stability stability_map(const Snapshot& snapshot, const std::string& model,
+Stability stability_map(const std::vector<ProbeHeads>& probes, const std::string& model,
                         const HeadChoiceParameters& parameters) {
   Stability out;
-  std::vector<HeadScores> probes;
-  for (const ProbeEntry& probe : probe_entries(snapshot)) {
-    if (probe.model == model) probes.push_back(kv_head_scores(snapshot.heads, probe.id));
-  }
-  if (probes.empty()) return out;
-  const HeadScores& latest = probes.back();
+  const auto last = std::find_if(probes.rbegin(), probes.rend(),
+                                 [&](const ProbeHeads& probe) { return probe.entry.model == model; });
+  if (last == probes.rend()) return out;
+  const HeadScores& latest = last->scores;
   out.map = map_of(latest, std::vector<double>(latest.induction.size(), 0.0));
-  for (const HeadScores& scores : probes) {
+  for (const ProbeHeads& probe : probes) {
+    if (probe.entry.model != model) continue;
+    const HeadScores& scores = probe.scores;
     if (scores.layers != latest.layers || scores.kv_heads != latest.kv_heads) continue;
     ++out.probes;
     for (const auto& [layer, head] : choose_retrieval_heads(scores, parameters))

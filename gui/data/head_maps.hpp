@@ -40,8 +40,18 @@ struct ProbeEntry {
 
   QString text() const;
 };
-/// In the order of their ids.
-std::vector<ProbeEntry> probe_entries(const Snapshot& snapshot);
+/// A probe with what it found out about each KV head.
+struct ProbeHeads {
+  ProbeEntry entry;
+  HeadScores scores;
+  std::vector<int> induction_rank;  // [layers, kv_heads], from 1; 0: the probe has no such head
+  std::vector<int> echo_rank;       // likewise
+  int heads = 0;                    // that have a rank
+};
+/// In the order of their ids. All heads are gone through: to be made once a snapshot.
+std::vector<ProbeHeads> probes_of(const Snapshot& snapshot);
+/// Nothing where there is no such probe.
+const ProbeHeads* find_probe(const std::vector<ProbeHeads>& probes, int64_t id);
 
 HeadMap induction_map(const HeadScores& scores);
 HeadMap echo_map(const HeadScores& scores);
@@ -51,10 +61,10 @@ struct Stability {
   HeadMap map;
   int probes = 0;
 };
-Stability stability_map(const Snapshot& snapshot, const std::string& model,
+Stability stability_map(const std::vector<ProbeHeads>& probes, const std::string& model,
                         const HeadChoiceParameters& parameters);
 
-/// Of query heads, as a replay measured them.
+/// Of query heads, as a replay measured them. Numbers of heads are those that the store allows.
 HeadMap error_map(const std::vector<HeadErrors>& heads, const HeadFigure& figure);
 /// KV heads of a layer; 0 where there is none.
 int kv_heads_of(const std::vector<HeadErrors>& heads);

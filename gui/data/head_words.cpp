@@ -6,13 +6,6 @@
 namespace razorscope::gui {
 namespace {
 
-const RankedHead* find_head(const Snapshot& snapshot, int64_t probe, const HeadPlace& place) {
-  const auto found = std::find_if(snapshot.heads.begin(), snapshot.heads.end(), [&](const RankedHead& head) {
-    return head.probe_id == probe && head.layer == place.layer && head.kv_head == place.kv_head;
-  });
-  return found == snapshot.heads.end() ? nullptr : &*found;
-}
-
 bool is_meant(const HeadErrors& head, const HeadPlace& place) {
   return head.layer == place.layer && head.kv_head == place.kv_head &&
          (place.query_head < 0 || head.query_head == place.query_head);
@@ -38,24 +31,25 @@ QString place_text(const HeadPlace& place) {
   return text;
 }
 
-QString score_words(const Snapshot& snapshot, int64_t probe, const HeadPlace& place, bool chosen) {
-  const RankedHead* head = find_head(snapshot, probe, place);
-  if (head == nullptr) return {};
-  const auto all = std::count_if(snapshot.heads.begin(), snapshot.heads.end(),
-                                 [&](const RankedHead& other) { return other.probe_id == probe; });
+QString score_words(const ProbeHeads* probe, const HeadPlace& place, bool chosen) {
+  if (probe == nullptr || place.layer < 0 || place.layer >= probe->scores.layers || place.kv_head < 0 ||
+      place.kv_head >= probe->scores.kv_heads)
+    return {};
+  const auto at = static_cast<size_t>(place.layer * probe->scores.kv_heads + place.kv_head);
+  if (probe->induction_rank[at] == 0) return {};
   return QObject::tr("Induction score %1 (rank %2 of %3), echo score %4 (rank %5)\n%6")
-      .arg(figure_text(head->induction, FigureKind::error))
-      .arg(head->induction_rank)
-      .arg(all)
-      .arg(figure_text(head->echo, FigureKind::error))
-      .arg(head->echo_rank)
+      .arg(figure_text(probe->scores.induction[at], FigureKind::error))
+      .arg(probe->induction_rank[at])
+      .arg(probe->heads)
+      .arg(figure_text(probe->scores.echo[at], FigureKind::error))
+      .arg(probe->echo_rank[at])
       .arg(chosen ? QObject::tr("A retrieval head by these shares") : QObject::tr("Not a retrieval head"));
 }
 
-QString head_page(const Snapshot& snapshot, int64_t probe, const HeadPlace& place, bool chosen,
+QString head_page(const ProbeHeads* probe, const HeadPlace& place, bool chosen,
                   const std::vector<HeadErrorsOfRun>& runs) {
   QString html = QStringLiteral("<b>%1</b>").arg(place_text(place));
-  const QString scores = score_words(snapshot, probe, place, chosen);
+  const QString scores = score_words(probe, place, chosen);
   if (!scores.isEmpty())
     html += QStringLiteral("<br>") + scores.toHtmlEscaped().replace(u'\n', QStringLiteral("; "));
   QString lines;

@@ -25,12 +25,12 @@ struct HeadErrorsOfRun {
 /// "Layer 3, KV head 1".
 QString place_text(const HeadPlace& place);
 
-/// What a probe found out about a KV head; "" where the probe has no such head.
-QString score_words(const Snapshot& snapshot, int64_t probe, const HeadPlace& place, bool chosen);
+/// What a probe found out about a KV head; "" where it has no such head, or is null.
+QString score_words(const ProbeHeads* probe, const HeadPlace& place, bool chosen);
 
 /// All that is known of a head, as a page of HTML: its scores and ranks, whether it was chosen, and its
 /// errors in each of these runs (means over the query heads meant).
-QString head_page(const Snapshot& snapshot, int64_t probe, const HeadPlace& place, bool chosen,
+QString head_page(const ProbeHeads* probe, const HeadPlace& place, bool chosen,
                   const std::vector<HeadErrorsOfRun>& runs);
 
 /// Which heads of a run a figure is largest in, the worst first: "layer 5, query head 8 (KV head 2): 2.77".

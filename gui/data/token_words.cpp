@@ -77,7 +77,7 @@ QString effect_words(const ExplanationRow& row) {
 }
 
 QString token_words(const QString& piece, int token, const TokenState& state, const TokenStates& states) {
-  QStringList lines = {QStringLiteral("“%1” (token %2)").arg(in_one_line(piece)).arg(token)};
+  QStringList lines = {QStringLiteral("“%1” (token %2)").arg(in_one_line(piece), QString::number(token))};
   if (states.caches == 1) {
     lines += fate_text(state.fate);
   } else {
@@ -121,8 +121,7 @@ QString token_map_csv(const std::vector<NamedStates>& policies, const MapChoice&
     const std::vector<QString> pieces = shown_pieces(*policy.stored);
     const QString prefix = QStringLiteral("%1,%2,%3,%4,")
                                .arg(csv_field(QString::fromStdString(policy.stored->row.policy)),
-                                    chosen(choice.layer), chosen(choice.head))
-                               .arg(choice.step);
+                                    chosen(choice.layer), chosen(choice.head), QString::number(choice.step));
     for (size_t t = 0; t < policy.states.tokens.size(); ++t) {
       const TokenState& state = policy.states.tokens[t];
       const auto token = static_cast<int>(t);

@@ -55,6 +55,7 @@ class DevicesView final : public View {
     layout->addWidget(scroll, 1);
     connect(controls_, &DeviceControls::changed, this, &DevicesView::ask);
     connect(controls_, &DeviceControls::policiesAsked, this, &DevicesView::takePolicies);
+    connect(&explorer, &Explorer::selectionChanged, this, [this] { restored_ = false; });
   }
 
   Picture* picture() override { return &picture_; }
@@ -63,7 +64,7 @@ class DevicesView final : public View {
   QJsonObject saveState() const override { return controls_->settings().toJson(); }
   void restoreState(const QJsonObject& state) override {
     controls_->setSettings(PlanSettings::fromJson(state, controls_->settings()));
-    restored_ = true;
+    restored_ = !state.isEmpty();
   }
 
   bool isBusy() const override { return planner_.isBusy() || View::isBusy(); }
@@ -94,7 +95,7 @@ class DevicesView final : public View {
     ask();
   }
 
-  /// Plans that the user selects set the controls; not against a session that set them just now.
+  /// Plans that the user selects set the controls; not against a session that set them since.
   void takeSelection(bool restored) {
     const auto stored = explorer().snapshot();
     const bool has_selection = stored && !explorer().selection().empty();
@@ -211,8 +212,8 @@ class DevicesView final : public View {
   bool begun_ = false;
   bool asking_ = false;
   bool again_ = false;
-  bool restored_ = false;
-  Worker planner_;  // of its own, so that figures never wait for a database; last, as in the explorer
+  bool restored_ = false;  // a session set the controls, and nothing was selected since
+  Worker planner_;         // of its own, so that figures never wait for a database; last, as in the explorer
 };
 
 }  // namespace

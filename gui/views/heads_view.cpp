@@ -5,8 +5,9 @@
 #include <QTextBrowser>
 #include <QVBoxLayout>
 #include <algorithm>
+#include <memory>
 
-#include "experiments/store/ranked_heads.hpp"
+#include "experiments/store/head_numbers.hpp"
 #include "gui/data/head_words.hpp"
 #include "gui/views/view.hpp"
 #include "gui/widgets/heat_map.hpp"
@@ -114,9 +115,11 @@ class HeadsView final : public View {
     echo_->setShare(state[QLatin1String("echo")].toDouble(usual().echo));
     const int layer = state[QLatin1String("layer")].toInt(-1);
     const int head = state[QLatin1String("kvHead")].toInt(-1);
+    const int query_head = state[QLatin1String("queryHead")].toInt(-1);
+    const auto is_number = [](int number) { return number >= 0 && number < most_heads; };
     marked_.reset();
-    if (layer >= 0 && head >= 0)
-      marked_ = HeadPlace{layer, head, std::max(-1, state[QLatin1String("queryHead")].toInt(-1))};
+    if (is_number(layer) && is_number(head))
+      marked_ = HeadPlace{layer, head, is_number(query_head) ? query_head : -1};
     fillProbes();
     fill();
   }
@@ -197,18 +200,26 @@ class HeadsView final : public View {
   /// The model whose heads are shown: the run's, else that of the latest probe.
   std::string modelOf(const Snapshot& stored, const Run* run) const {
     if (run != nullptr) return stored.replay(*run).model;
-    const std::vector<ProbeEntry> probes = probe_entries(stored);
-    return probes.empty() ? std::string() : probes.back().model;
+    return probes_.empty() ? std::string() : probes_.back().entry.model;
+  }
+
+  /// A slider asks for them at each of its steps.
+  void groupProbes(const std::shared_ptr<const Snapshot>& stored) {
+    if (stored && stored == probes_from_.lock()) return;
+    probes_from_ = stored;
+    probes_ = stored ? probes_of(*stored) : std::vector<ProbeHeads>();
   }
 
   void fillProbes() {
     const auto stored = explorer().snapshot();
     const qlonglong before = wanted_probe_ != 0 ? wanted_probe_ : probe_->currentData().toLongLong();
     probe_->clear();
+    groupProbes(stored);
     if (!stored) return;
     const std::string model = modelOf(*stored, chooseRun(*stored));
-    for (const ProbeEntry& probe : probe_entries(*stored)) {
-      if (probe.model == model) probe_->addItem(probe.text(), QVariant::fromValue<qlonglong>(probe.id));
+    for (const ProbeHeads& probe : probes_) {
+      if (probe.entry.model == model)
+        probe_->addItem(probe.entry.text(), QVariant::fromValue<qlonglong>(probe.entry.id));
     }
     const int found = probe_->findData(before);
     if (found >= 0) wanted_probe_ = 0;
@@ -273,7 +284,8 @@ class HeadsView final : public View {
   const HeadFigure& figure() const {
     return head_error_figures()[static_cast<size_t>(std::max(0, figure_->currentIndex()))];
   }
-  int64_t probe() const { return probe_->currentData().toLongLong(); }
+  /// Null where there is none.
+  const ProbeHeads* probe() const { return find_probe(probes_, probe_->currentData().toLongLong()); }
   bool isChosen(int layer, int kv_head) const {
     return std::binary_search(chosen_.begin(), chosen_.end(), HeadId{layer, kv_head});
   }
@@ -303,7 +315,8 @@ class HeadsView final : public View {
   void fillScores(const Snapshot& stored) {
     const Run* run = chooseRun(stored);
     const std::string model = modelOf(stored, run);
-    if (probe_->count() == 0) {
+    const ProbeHeads* const shown = probe();
+    if (shown == nullptr) {
       const QString name = run == nullptr ? tr("a model") : QString::fromStdString(model);
       score_map_->setMap({}, {}, FigureKind::error);
       score_map_->setMessage(
@@ -317,17 +330,17 @@ class HeadsView final : public View {
     HeadChoiceParameters parameters = usual();
     parameters.induction = induction_->share();
     parameters.echo = echo_->share();
-    const HeadScores scores = kv_head_scores(stored.heads, probe());
+    const HeadScores& scores = shown->scores;
     chosen_ = choose_retrieval_heads(scores, parameters);
     const QString what = scores_->currentData().toString();
     if (what == QLatin1String("stability")) {
-      Stability stability = stability_map(stored, model, parameters);
+      Stability stability = stability_map(probes_, model, parameters);
       score_map_->setCaption(tr("Share of %1 probes").arg(stability.probes));
       score_map_->setMap(std::move(stability.map), {0.0, 1.0, false}, FigureKind::share);
     } else {
       HeadMap map = what == QLatin1String("echo") ? echo_map(scores) : induction_map(scores);
-      const double most = *std::max_element(map.values.begin(), map.values.end());
-      score_map_->setCaption(tr("%1, probe %2").arg(scores_->currentText()).arg(probe()));
+      const double most = map.empty() ? 0.0 : *std::max_element(map.values.begin(), map.values.end());
+      score_map_->setCaption(tr("%1, probe %2").arg(scores_->currentText()).arg(shown->entry.id));
       score_map_->setMap(std::move(map), {0.0, most, false}, FigureKind::error);
     }
     std::vector<CellSpan> outlines;
@@ -372,7 +385,8 @@ class HeadsView final : public View {
   void drawMarks() {
     const HeadMap& scores = score_map_->map();
     const HeadMap& errors = error_map_->map();
-    const bool fits = marked_ && (marked_->layer < std::max(scores.layers, errors.layers));
+    const bool fits = marked_ && (marked_->layer < std::max(scores.layers, errors.layers)) &&
+                      (marked_->kv_head < std::max(scores.heads, errors.heads));
     if (!fits) {
       score_map_->setMarked({});
       error_map_->setMarked({});
@@ -391,11 +405,11 @@ class HeadsView final : public View {
     if (run != nullptr && !run->heads.empty()) {
       const Run* const shown = stored.find(run->run);
       const bool is_selected = explorer().isSelected(run->run);
-      text = is_selected
-                 ? tr("Run %1: %2").arg(run->run.id).arg(run->policy)
-                 : tr("No replay is selected; shown is run %1, the filter's first that drops tokens: %2")
-                       .arg(run->run.id)
-                       .arg(run->policy);
+      const bool drops = shown != nullptr && !stored.replay(*shown).dropped_nothing;
+      text = (is_selected ? tr("Run %1: %2")
+              : drops ? tr("No replay is selected; shown is run %1, the filter's first that drops tokens: %2")
+                      : tr("No replay is selected; shown is run %1, the filter's first: %2"))
+                 .arg(QString::number(run->run.id), run->policy);
       if (shown != nullptr && shown->subject >= 0)
         text += tr(" on %1.").arg(stored.subjects[static_cast<size_t>(shown->subject)]);
       const HeadMeans means = head_means(run->heads, figure(), chosen_);
@@ -407,9 +421,8 @@ class HeadsView final : public View {
     }
     summary_->setText(text);
     summary_->setVisible(!text.isEmpty());
-    page_->setHtml(
-        marked_ ? head_page(stored, probe(), *marked_, isChosen(marked_->layer, marked_->kv_head), runs_)
-                : hint());
+    page_->setHtml(marked_ ? head_page(probe(), *marked_, isChosen(marked_->layer, marked_->kv_head), runs_)
+                           : hint());
   }
 
   QString hint() const {
@@ -421,8 +434,8 @@ class HeadsView final : public View {
   }
 
   QString wordsOfScores(const HeadPlace& place) const {
-    QString text = place_text(place) + u'\n' +
-                   score_words(*explorer().snapshot(), probe(), place, isChosen(place.layer, place.kv_head));
+    QString text =
+        place_text(place) + u'\n' + score_words(probe(), place, isChosen(place.layer, place.kv_head));
     if (scores_->currentData().toString() == QLatin1String("stability"))
       text += tr("\nchosen in %1 of the probes")
                   .arg(share_text(score_map_->map().at(place.layer, place.kv_head)));
@@ -454,6 +467,8 @@ class HeadsView final : public View {
   QHBoxLayout* choices_ = nullptr;
   QHBoxLayout* shares_ = nullptr;
   PictureGroup picture_;
+  std::weak_ptr<const Snapshot> probes_from_;
+  std::vector<ProbeHeads> probes_;     // of that
   std::vector<HeadErrorsOfRun> runs_;  // the one that is shown, then the others that are selected
   std::vector<HeadId> chosen_;         // retrieval heads, ascending
   std::optional<HeadPlace> marked_;

@@ -5,6 +5,8 @@
 #include <QSplitter>
 #include <QVBoxLayout>
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 #include "experiments/store/report.hpp"
 #include "gui/data/serving_curves.hpp"
@@ -16,6 +18,33 @@
 
 namespace razorscope::gui {
 namespace {
+
+/// What the user has zoomed into, which stays where the same is read again.
+class KeptZoom {
+ public:
+  explicit KeptZoom(Chart& chart) : chart_(chart), x_(range(Qt::Horizontal)), y_(range(Qt::Vertical)) {
+    chart_.resetZoom();
+    zoomed_x_ = x_ != range(Qt::Horizontal);
+    zoomed_y_ = y_ != range(Qt::Vertical);
+    restore();
+  }
+  /// Nothing happens where all was shown.
+  void restore() {
+    if (zoomed_x_) chart_.plot().xAxis->setRange(x_);
+    if (zoomed_y_) chart_.plot().yAxis->setRange(y_);
+  }
+
+ private:
+  QCPRange range(Qt::Orientation axis) const {
+    return axis == Qt::Horizontal ? chart_.plot().xAxis->range() : chart_.plot().yAxis->range();
+  }
+
+  Chart& chart_;
+  QCPRange x_;
+  QCPRange y_;
+  bool zoomed_x_ = false;
+  bool zoomed_y_ = false;
+};
 
 /// Latency and throughput against load, a line a policy; below, what the current run's engines did over time.
 class ServingView final : public View {
@@ -121,7 +150,11 @@ class ServingView final : public View {
     if (changes & (newSnapshot | newFilter)) fillSubjects();
     if (changes & newSelection) followSelection();
     if (changes & newSnapshot) shown_run_.reset();
-    fill(changes & (newSnapshot | newFilter));
+    if (changes & (newSnapshot | newFilter)) {
+      fillAgain();
+    } else {
+      fill(false);
+    }
     showRun();
   }
 
@@ -205,6 +238,17 @@ class ServingView final : public View {
     return throughput_measures()[static_cast<size_t>(std::max(0, throughput_->currentIndex()))];
   }
 
+  void fillAgain() {
+    KeptZoom left(*left_);
+    KeptZoom right(*right_);
+    const QString before = shown_subject_;
+    fill(true);
+    if (shown_subject_ != before) return;
+    left.restore();
+    right.restore();
+  }
+
+  /// Shows all of a subject that was not shown before.
   void fill(bool fit) {
     const auto stored = explorer().snapshot();
     curves_ = stored && subject_->count() > 0
@@ -221,6 +265,8 @@ class ServingView final : public View {
     subject_->setToolTip(subject_->currentText());
     note_->setText(tr("Not drawn: %1 runs whose requests arrive all at once.").arg(curves_.at_once));
     note_->setVisible(curves_.at_once > 0 && !curves_.curves.empty());
+    const QString before = std::exchange(shown_subject_, why.isEmpty() ? subject_->currentText() : QString());
+    fit = fit || shown_subject_ != before;
     if (!why.isEmpty()) {
       left_->setSeries({}, false);
       right_->setSeries({}, false);
@@ -372,6 +418,7 @@ class ServingView final : public View {
       ++asked_;
       loading_ = false;
       shown_run_.reset();
+      drawn_run_.reset();
       timeline_->setPoints({}, paints::ink);
       timeline_->setMessage(tr("No workload served is selected."));
       return;
@@ -390,11 +437,14 @@ class ServingView final : public View {
     const int asked = ++asked_;
     explorer().worker().read(
         stored->path, this, [id = run->ref.id](Store& store) { return store.timeline(id); },
-        [this, asked, paint = policy_style(row.policy).paint](const std::vector<TimelinePoint>& points) {
+        [this, asked, ref = run->ref,
+         paint = policy_style(row.policy).paint](const std::vector<TimelinePoint>& points) {
           if (asked != asked_) return;
           loading_ = false;
           timeline_->setMessage(points.empty() ? tr("No timeline of this run is stored.") : QString());
+          KeptZoom zoom(*timeline_);
           timeline_->setPoints(points, paint);
+          if (std::exchange(drawn_run_, ref) == ref) zoom.restore();
         },
         [this, asked](const QString& why) {
           if (asked != asked_) return;
@@ -415,8 +465,10 @@ class ServingView final : public View {
   QHBoxLayout* choices_ = nullptr;
   PictureGroup picture_;
   LoadCurves curves_;
-  std::optional<RunRef> shown_run_;
-  QString wanted_subject_;  // of a session, until a database has it
+  QString shown_subject_;            // of the curves; "": there are none
+  std::optional<RunRef> shown_run_;  // whose timeline was asked for
+  std::optional<RunRef> drawn_run_;  // whose timeline is there
+  QString wanted_subject_;           // of a session, until a database has it
   int asked_ = 0;
   bool loading_ = false;
 };

@@ -6,6 +6,7 @@
 #include <QVBoxLayout>
 #include <algorithm>
 #include <array>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -34,6 +35,9 @@ struct ComputedMap {
   std::vector<TokenStates> states;
   int telling = -1;  // the token that tells most, where none is chosen
 };
+
+/// A policy's name beside its place in the snapshot, which is another one's once runs were added.
+constexpr int policy_role = Qt::UserRole + 1;
 
 /// A text under two policies side by side, as some heads hold it, and what the model answers after it.
 class TokensView final : public View {
@@ -94,6 +98,8 @@ class TokensView final : public View {
             {QStringLiteral("zoom"), map_->zoom()}};
   }
 
+  bool isBusy() const override { return computer_.isBusy() || View::isBusy(); }
+
   void restoreState(const QJsonObject& state) override {
     attention_->setChecked(state[QLatin1String("attention")].toBool());
     map_->setZoom(state[QLatin1String("zoom")].toDouble(1.0));
@@ -147,10 +153,12 @@ class TokensView final : public View {
                                                                  : &texts_[static_cast<size_t>(index)];
   }
   size_t place(size_t panel) const { return policies_[panel]->currentData().value<size_t>(); }
-  QString policyName(size_t panel) const {
-    const auto stored = explorer().snapshot();
-    if (!stored || policies_[panel]->currentIndex() < 0) return {};
-    return QString::fromStdString(stored->policy(stored->runs[place(panel)]));
+  QString policyName(size_t panel) const { return policies_[panel]->currentData(policy_role).toString(); }
+  /// The snapshot that can be chosen from; nothing where there is a newer one, whose choices are about to
+  /// come.
+  std::shared_ptr<const Snapshot> filled() const {
+    const auto stored = filled_from_.lock();
+    return stored == explorer().snapshot() ? stored : nullptr;
   }
 
   void say(const QString& why) {
@@ -170,6 +178,7 @@ class TokensView final : public View {
   /// What can be chosen, after runs or the filter have changed.
   void fill() {
     const auto stored = explorer().snapshot();
+    filled_from_ = stored;
     texts_ = stored ? explained_texts(*stored, explorer().visibleRuns()) : std::vector<ExplainedText>();
     const QString before = wanted_ ? (*wanted_)[QLatin1String("text")].toString() : textKey();
     text_->clear();
@@ -188,7 +197,8 @@ class TokensView final : public View {
   }
 
   void fillPolicies() {
-    const auto stored = explorer().snapshot();
+    const auto stored = filled();
+    if (!stored) return;
     const PolicyPair pair = first_pair(*stored, *text());
     text_->setToolTip(text()->title);
     for (size_t panel = 0; panel < 2; ++panel) {
@@ -201,6 +211,7 @@ class TokensView final : public View {
         const ExplanationRow& row = stored->explanation(stored->runs[run]);
         if (index < 0 && QString::fromStdString(row.policy) == wanted) index = box.count();
         box.addItem(policy_text(row.policy), QVariant::fromValue(run));
+        box.setItemData(box.count() - 1, QString::fromStdString(row.policy), policy_role);
       }
       if (index < 0) index = box.findData(QVariant::fromValue(panel == 0 ? pair.left : pair.right));
       box.setCurrentIndex(index);
@@ -222,7 +233,8 @@ class TokensView final : public View {
 
   /// Both policies are selected everywhere; the one that was chosen last is the current run.
   void tellSelection(size_t current) {
-    const auto stored = explorer().snapshot();
+    const auto stored = filled();
+    if (!stored) return;
     std::vector<RunRef> runs = {stored->runs[place(1 - current)].ref};
     const RunRef last = stored->runs[place(current)].ref;
     if (runs.front() == last) runs.clear();
@@ -233,7 +245,7 @@ class TokensView final : public View {
   /// The last two explanations of one text that are selected, or the last one on the left. Whether anything
   /// else is shown than before.
   bool showSelection() {
-    const auto stored = explorer().snapshot();
+    const auto stored = filled();
     if (!stored || texts_.empty()) return false;
     std::vector<size_t> wanted;
     const ExplainedText* of = nullptr;
@@ -268,7 +280,8 @@ class TokensView final : public View {
 
   /// Reads the policies that are chosen, then shows them; one panel where both are the same.
   void read() {
-    const auto stored = explorer().snapshot();
+    const auto stored = filled();
+    if (!stored) return;
     policyBefore_ = {policyName(0), policyName(1)};
     std::vector<int64_t> runs;
     for (size_t panel = 0; panel < 2; ++panel) {
@@ -307,8 +320,11 @@ class TokensView final : public View {
       extent.heads = std::max(extent.heads, own.heads);
       extent.steps = std::max(extent.steps, own.steps);
     }
-    const bool record = shown_.front()->explanation.attention != nullptr;
-    attention_->setEnabled(record);
+    const auto recorded = std::find_if(shown_.begin(), shown_.end(), [](const SharedExplanation& each) {
+      return each->explanation.attention != nullptr;
+    });
+    const auto record = recorded == shown_.end() ? nullptr : (*recorded)->explanation.attention;
+    attention_->setEnabled(record != nullptr);
     const auto wanted = [&](const char* key, int present, int missing) {
       return wanted_ ? (*wanted_)[QLatin1String(key)].toInt(missing) : present;
     };
@@ -316,10 +332,10 @@ class TokensView final : public View {
     controls_->setExtent(
         extent,
         {wanted("layer", before.layer, -1), wanted("head", before.head, -1), wanted("step", before.step, 0)},
-        shown_.front()->explanation.attention);
+        record);
   }
 
-  /// Computes what the sliders ask for on the reading thread; where they move meanwhile, once more.
+  /// Computes what the sliders ask for on a thread of its own; where they move meanwhile, once more.
   void compute() {
     if (shown_.empty()) return;
     const MapChoice wanted = controls_->choice();
@@ -327,7 +343,7 @@ class TokensView final : public View {
     if (computing_) return;
     computing_ = true;
     const auto shown = shown_;
-    explorer().worker().run(
+    computer_.run(
         this,
         [shown, wanted, none_chosen = map_->chosen() < 0] {
           ComputedMap result;
@@ -367,28 +383,28 @@ class TokensView final : public View {
       for (TokenAuditTable* table : audits_) table->showMessage({});
       return;
     }
-    audit_title_->setText(
-        tr("<b>“%1”</b> (token %2)").arg(map_->piece(token).trimmed().toHtmlEscaped()).arg(token));
-    if (!shown_.front()->explanation.attention) {
-      for (TokenAuditTable* table : audits_)
-        table->showMessage(tr("Stored by a program that did not record attention: run explain again."));
-      return;
+    audit_title_->setText(tr("<b>“%1”</b> (token %2)")
+                              .arg(map_->piece(token).trimmed().toHtmlEscaped(), QString::number(token)));
+    for (size_t i = 0; i < audits_.size(); ++i) {
+      audits_[i]->setVisible(i < shown_.size());
+      if (i < shown_.size() && !shown_[i]->explanation.attention)
+        audits_[i]->showMessage(tr("Stored by a program that did not record attention: run explain again."));
     }
-    for (size_t i = 0; i < audits_.size(); ++i) audits_[i]->setVisible(i < shown_.size());
     const auto shown = shown_;
-    explorer().worker().run(
+    computer_.run(
         this,
         [shown, token] {
-          std::vector<std::vector<HeadAudit>> audits;
-          for (const SharedExplanation& each : shown) {
-            audits.push_back(
-                audit_token(each->explanation.policies.front(), *each->explanation.attention, token));
+          std::vector<std::vector<HeadAudit>> audits(shown.size());
+          for (size_t i = 0; i < shown.size(); ++i) {
+            const Explanation& each = shown[i]->explanation;
+            if (each.attention) audits[i] = audit_token(each.policies.front(), *each.attention, token);
           }
           return audits;
         },
         [this, shown, token](const std::vector<std::vector<HeadAudit>>& audits) {
           if (shown != shown_ || token != map_->chosen()) return;
           for (size_t i = 0; i < audits.size(); ++i) {
+            if (!shown[i]->explanation.attention) continue;
             audits_[i]->show(policy_text(shown[i]->row.policy), audits[i],
                              shown[i]->explanation.attention->steps());
           }
@@ -404,7 +420,8 @@ class TokensView final : public View {
   QLabel* audit_title_;
   std::array<TokenAuditTable*, 2> audits_;
 
-  std::vector<ExplainedText> texts_;
+  std::weak_ptr<const Snapshot> filled_from_;
+  std::vector<ExplainedText> texts_;  // of that
   std::array<QString, 2> policyBefore_;
   std::optional<QJsonObject> wanted_;  // of a session, until its explanation is there
   ExplanationShelf shelf_;
@@ -415,6 +432,7 @@ class TokensView final : public View {
   bool computing_ = false;
   bool again_ = false;
   MapChoice computed_;
+  Worker computer_;  // of its own, so that sliders never wait for a database; last, as in the explorer
 };
 
 }  // namespace

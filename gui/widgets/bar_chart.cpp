@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "gui/data/format.hpp"
+#include "gui/widgets/legend.hpp"
 #include "gui/widgets/painted_plottable.hpp"
 #include "gui/widgets/short_ticker.hpp"
 #include "gui/widgets/theme.hpp"
@@ -77,8 +78,7 @@ void BarChart::makeLayers() {
   const bool dark = is_dark(palette());
   const auto finish = [this](QCPAbstractPlottable* layer, const QString& name) {
     layer->setName(name);
-    if (auto* item = plot().legend->itemWithPlottable(layer); item != nullptr && hidden().contains(name))
-      item->setTextColor(palette().color(QPalette::Disabled, QPalette::Text));
+    if (hidden().contains(name)) grey_hidden(plot(), *layer, palette());
   };
   for (size_t part = 0; part < parts_.size(); ++part) {
     const QColor fill = faded(colour(parts_[part].paint, dark), parts_[part].opacity);

@@ -3,21 +3,23 @@
 #include <cmath>
 
 #include "gui/widgets/colour_bar.hpp"
+#include "gui/widgets/legend.hpp"
 #include "gui/widgets/painted_plottable.hpp"
 #include "gui/widgets/theme.hpp"
 
 namespace razorscope::gui {
 namespace {
 
-/// Red within white: seen on either end of the colour scale.
-const QColor outline_colour(0xd1, 0x00, 0x2f);
+/// Cells have the same colours on light and dark pages, and so has what is drawn over them.
+QColor over_cells(const Paint& paint) { return colour(paint, false); }
 
+/// Red within white: seen on either end of the colour scale.
 void draw_outline(QCPPainter& painter, const QRectF& rect) {
   const double inset = std::min({1.2, rect.width() / 6.0, rect.height() / 6.0});
   painter.setBrush(Qt::NoBrush);
-  painter.setPen(QPen(Qt::white, 2.6));
+  painter.setPen(QPen(over_cells(paints::page), 2.6));
   painter.drawRect(rect.adjusted(inset, inset, -inset, -inset));
-  painter.setPen(QPen(outline_colour, 1.5));
+  painter.setPen(QPen(over_cells(paints::warning), 1.5));
   painter.drawRect(rect.adjusted(inset, inset, -inset, -inset));
 }
 
@@ -90,9 +92,7 @@ void HeatMapChart::setMarked(std::optional<CellSpan> marked) {
 
 void HeatMapChart::restyle() {
   bar_->setInk(palette().color(QPalette::Text), font());
-  const bool shown = !hidden().contains(outline_layer_->name());
-  if (auto* item = plot().legend->itemWithPlottable(outline_layer_))
-    item->setTextColor(palette().color(shown ? QPalette::Active : QPalette::Disabled, QPalette::Text));
+  grey_hidden(plot(), *outline_layer_, palette(), hidden().contains(outline_layer_->name()));
   plot().replot(QCustomPlot::rpQueuedReplot);
 }
 
@@ -125,9 +125,9 @@ void HeatMapChart::drawOutlines(QCPPainter& painter) const {
   }
   if (!marked_) return;
   painter.setBrush(Qt::NoBrush);
-  painter.setPen(QPen(Qt::black, 4.5));
+  painter.setPen(QPen(over_cells(paints::ink), 4.5));
   painter.drawRect(rectOf(*marked_));
-  painter.setPen(QPen(Qt::white, 2.0));
+  painter.setPen(QPen(over_cells(paints::page), 2.0));
   painter.drawRect(rectOf(*marked_));
 }
 

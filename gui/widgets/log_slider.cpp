@@ -39,8 +39,10 @@ LogSlider::LogSlider(const QString& name, int lowest, int highest, int most, QWi
   connect(field_, &QSpinBox::valueChanged, this, [this](int value) {
     const QSignalBlocker quiet(slider_);
     slider_->setValue(positionOf(value));
+    slider_->setAccessibleDescription(field_->text());
     Q_EMIT valueChanged(value);
   });
+  slider_->setAccessibleDescription(field_->text());
 }
 
 int LogSlider::positionOf(int value) const {

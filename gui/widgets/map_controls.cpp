@@ -4,6 +4,7 @@
 #include <QLabel>
 #include <QSignalBlocker>
 #include <QSlider>
+#include <algorithm>
 
 #include "gui/data/token_words.hpp"
 
@@ -56,8 +57,12 @@ MapControls::MapControls(QWidget* parent)
 MapChoice MapControls::choice() const { return {layer_->value() - 1, head_->value() - 1, step_->value()}; }
 
 void MapControls::setChoice(const MapChoice& choice) {
-  layer_->setValue(choice.layer + 1);
-  head_->setValue(choice.head + 1);
+  // The first position is all of them, and numbers from files go up to where one more is too many.
+  const auto position = [](const QSlider& slider, int number) {
+    return std::clamp(number, -1, slider.maximum() - 1) + 1;
+  };
+  layer_->setValue(position(*layer_, choice.layer));
+  head_->setValue(position(*head_, choice.head));
   step_->setValue(choice.step);
 }
 
@@ -83,6 +88,9 @@ void MapControls::showWords() {
   const int room = step_words_->width() - metrics.horizontalAdvance(before) - 4;
   step_words_->setText(before + metrics.elidedText(read, Qt::ElideLeft, room));
   step_words_->setToolTip(read);
+  layer_->setAccessibleDescription(layer_words_->text());
+  head_->setAccessibleDescription(head_words_->text());
+  step_->setAccessibleDescription(before + read);
 }
 
 }  // namespace razorscope::gui

@@ -42,6 +42,9 @@ void ShareSlider::setShare(double share) {
   slider_->setValue(static_cast<int>(std::lround(std::clamp(share, 0.0, 1.0) / step)));
 }
 
-void ShareSlider::tell() { figure_->setText(share_text(share())); }
+void ShareSlider::tell() {
+  figure_->setText(share_text(share()));
+  slider_->setAccessibleDescription(figure_->text());
+}
 
 }  // namespace razorscope::gui

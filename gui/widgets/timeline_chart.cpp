@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "gui/data/format.hpp"
+#include "gui/widgets/legend.hpp"
 #include "gui/widgets/theme.hpp"
 
 namespace razorscope::gui {
@@ -142,8 +143,7 @@ void TimelineChart::draw() {
       y += line.value(points_[i], points_[earlier_[i]]);
     }
     graph->setData(x, y, true);
-    if (auto* item = plot().legend->itemWithPlottable(graph); item != nullptr && !shown)
-      item->setTextColor(palette().color(QPalette::Disabled, QPalette::Text));
+    if (!shown) grey_hidden(plot(), *graph, palette());
   }
   plot().replot(QCustomPlot::rpQueuedReplot);
 }

@@ -61,11 +61,13 @@ void TokenText::setAttentionShown(bool shown) {
 
 void TokenText::choose(int token) {
   chosen_ = token >= 0 && token < static_cast<int>(pieces_.size()) ? token : -1;
-  setAccessibleDescription(chosen_ < 0 || panels_.empty()
-                               ? QString()
-                               : token_words(piece(chosen_), chosen_,
-                                             panels_.front().states.tokens[static_cast<size_t>(chosen_)],
-                                             panels_.front().states));
+  QStringList words;
+  for (const TokenPanel& panel : panels_) {
+    if (chosen_ < 0) break;
+    const TokenState& state = panel.states.tokens[static_cast<size_t>(chosen_)];
+    words += panel.title + u'\n' + token_words(piece(chosen_), chosen_, state, panel.states);
+  }
+  setAccessibleDescription(words.join(u'\n'));
   viewport()->update();
 }
 

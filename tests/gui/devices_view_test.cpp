@@ -142,6 +142,52 @@ TEST(DevicesViewTest, ASelectedPlanSetsTheControls) {
   EXPECT_TRUE(memory(opened).bars()[1].label.startsWith("razor"));
 }
 
+/// A view that was not shown yet, and a database with a plan.
+struct UnseenDevices {
+  UnseenDevices() {
+    auto record = on_device<PlanRecord>("razor");
+    record.deployment.shape = find_shape("test", "qwen3-14b");
+    record.model.shape = record.deployment.shape;
+    record.request = {5000, 100, 3, 2048};
+    plan = {true, Store::open_for_writing(folder / "results.db").add_plan(record)};
+    explorer.open(QString::fromStdString((folder / "results.db").string()));
+    EXPECT_TRUE(QTest::qWaitFor([&] { return explorer.snapshot() != nullptr; }, 10'000));
+  }
+  QJsonValue contextShown() {
+    view->show();
+    EXPECT_TRUE(QTest::qWaitFor([&] { return !view->isBusy(); }, 20'000));
+    return view->saveState()["context"];
+  }
+
+  TemporaryFolder folder;
+  RunRef plan;
+  Explorer explorer;
+  std::unique_ptr<View> view = std::unique_ptr<View>(make_devices_view(explorer, nullptr));
+};
+
+TEST(DevicesViewTest, APlanThatWasSelectedBeforeTheViewIsSeenSetsTheControls) {
+  UnseenDevices fresh;
+  fresh.view->restoreState({});
+  fresh.explorer.select({fresh.plan});
+  EXPECT_EQ(fresh.contextShown(), 5000);
+  UnseenDevices of_session;
+  of_session.view->restoreState({{"context", 777}});
+  of_session.explorer.select({of_session.plan});
+  EXPECT_EQ(of_session.contextShown(), 5000) << "selected after the session came back";
+  UnseenDevices recalled;
+  recalled.explorer.select({recalled.plan});
+  recalled.view->restoreState({{"context", 777}});
+  EXPECT_EQ(recalled.contextShown(), 777) << "recalled after the selection";
+}
+
+TEST(DevicesViewTest, SlidersTellTheirNumbers) {
+  OpenedView opened(make_devices_view);
+  opened.control<QSlider>("Context").setValue(32);  // 256 · 2^4
+  EXPECT_EQ(opened.control<QSlider>("Context").accessibleDescription(),
+            opened.control<QSpinBox>("Context").text());
+  EXPECT_TRUE(opened.control<QSlider>("Context").accessibleDescription().endsWith("096"));
+}
+
 TEST(DevicesViewTest, TakesThePoliciesOfSelectedRuns) {
   const TemporaryFolder folder;
   Store store = Store::open_for_writing(folder / "results.db");

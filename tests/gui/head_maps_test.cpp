@@ -22,13 +22,18 @@ Snapshot stored(const std::vector<ProbeRecord>& probes) {
 
 TEST(HeadMapsTest, AProbeIsKnownByItsKvHeads) {
   const Snapshot snapshot = stored({probe_of()});
-  const std::vector<ProbeEntry> probes = probe_entries(snapshot);
+  const std::vector<ProbeHeads> probes = probes_of(snapshot);
   ASSERT_EQ(probes.size(), 1U);
-  EXPECT_EQ(probes[0].seed, 1U);
-  EXPECT_EQ(probes[0].variant, "sum-prior");
-  const HeadScores scores = kv_head_scores(snapshot.heads, probes[0].id);
+  EXPECT_EQ(probes[0].entry.seed, 1U);
+  EXPECT_EQ(probes[0].entry.variant, "sum-prior");
+  EXPECT_EQ(probes[0].heads, 4);
+  EXPECT_EQ(probes[0].induction_rank, (std::vector<int>{1, 4, 2, 3}));
+  EXPECT_EQ(probes[0].echo_rank, (std::vector<int>{4, 3, 1, 2}));
+  const HeadScores& scores = probes[0].scores;
   EXPECT_EQ(echo_map(scores).values, (std::vector<double>{0.2, 0.4, 0.8, 0.6}));
   EXPECT_EQ(induction_map(scores).values, (std::vector<double>{0.9, 0.3, 0.5, 0.5}));
+  EXPECT_EQ(find_probe(probes, probes[0].entry.id), &probes[0]);
+  EXPECT_EQ(find_probe(probes, 99), nullptr);
   EXPECT_TRUE(induction_map(kv_head_scores(snapshot.heads, 99)).empty());
 }
 
@@ -37,12 +42,15 @@ TEST(HeadMapsTest, StabilityIsTheShareOfProbesThatChooseAHead) {
   other.scores.seed = 2;
   other.scores.induction = {0.1, 0.1, 0.2, 0.3, 0.4, 0.5, 0.9, 0.1};
   const Snapshot snapshot = stored({probe_of(), other});
+  const std::vector<ProbeHeads> probes = probes_of(snapshot);
+  ASSERT_EQ(probes.size(), 2U);
+  EXPECT_EQ(probes[1].scores.kv_induction(), (std::vector<double>{0.1, 0.3, 0.5, 0.9}));
   // A quarter is one of 4 heads: the first by induction is (0, 0), then (1, 1); by echo (1, 0) in both.
   const Stability stability =
-      stability_map(snapshot, other.model.shape.name, {.induction = 0.25, .echo = 0.25});
+      stability_map(probes, other.model.shape.name, {.induction = 0.25, .echo = 0.25});
   EXPECT_EQ(stability.probes, 2);
   EXPECT_EQ(stability.map.values, (std::vector<double>{0.5, 0.0, 1.0, 0.5}));
-  EXPECT_EQ(stability_map(snapshot, "another", {}).probes, 0);
+  EXPECT_EQ(stability_map(probes, "another", {}).probes, 0);
 }
 
 TEST(HeadMapsTest, ErrorsStandByLayerAndQueryHead) {

@@ -122,6 +122,69 @@ TEST_F(HeadsViewTest, StateComesBackAndJunkDoesNot) {
   EXPECT_EQ(errors(opened).map().at(1, 3), 3.5);
 }
 
+TEST_F(HeadsViewTest, NumbersOfASessionThatNoModelHasMarkNothing) {
+  OpenedView opened(make_heads_view, path_);
+  opened.view().restoreState({{"layer", 0}, {"kvHead", 2147483647}});
+  EXPECT_EQ(opened.view().saveState()["kvHead"], -1);
+  opened.view().restoreState({{"layer", 1}, {"kvHead", 1}, {"queryHead", 2147483647}});
+  EXPECT_EQ(opened.view().saveState()["kvHead"], 1);
+  EXPECT_EQ(opened.view().saveState()["queryHead"], -1);
+  opened.settle();
+  EXPECT_TRUE(opened.control<QTextBrowser>("Details of a head").toPlainText().contains("Layer 1, KV head 1"));
+}
+
+TEST_F(HeadsViewTest, ADamagedRowIsSaid) {
+  {
+    SQLite::Database database(path_.string(), SQLite::OPEN_READWRITE);
+    database.exec("UPDATE replay_heads SET layer = 2147483647 WHERE layer = 1");
+  }
+  OpenedView opened(make_heads_view, path_);
+  EXPECT_TRUE(errors(opened).map().empty());
+  EXPECT_TRUE(errors(opened).message().contains("damaged")) << errors(opened).message().toStdString();
+}
+
+TEST_F(HeadsViewTest, TheLegendIsGreyWhereOutlinesAreHidden) {
+  OpenedView opened(make_heads_view, path_);
+  HeatMapChart& chart = errors(opened);
+  ASSERT_EQ(chart.plot().legend->itemCount(), 1);
+  const auto ink = [&] {
+    return qobject_cast<QCPPlottableLegendItem*>(chart.plot().legend->item(0))->textColor();
+  };
+  ASSERT_NE(chart.palette().color(QPalette::Disabled, QPalette::Text), chart.palette().color(QPalette::Text));
+  EXPECT_EQ(ink(), chart.palette().color(QPalette::Active, QPalette::Text));
+  chart.setHidden({"retrieval heads"});
+  EXPECT_EQ(ink(), chart.palette().color(QPalette::Disabled, QPalette::Text));
+  chart.setHidden({});
+  EXPECT_EQ(ink(), chart.palette().color(QPalette::Active, QPalette::Text));
+}
+
+TEST_F(HeadsViewTest, SlidersTellTheirShares) {
+  OpenedView opened(make_heads_view, path_);
+  QSlider& slider = opened.control<QSlider>("by induction");
+  EXPECT_EQ(slider.accessibleDescription(), share_text(0.14));
+  slider.setValue(50);
+  EXPECT_EQ(slider.accessibleDescription(), share_text(0.25));
+}
+
+TEST(HeadsViewEmptyTest, ARunThatDropsNothingIsNotSaidToDrop) {
+  const TemporaryFolder folder;
+  {
+    Store store = Store::open_for_writing(folder / "results.db");
+    ReplayRecord record = replay_of_probed("full");
+    record.result.dropped_nothing = true;
+    store.add_replay(record);
+  }
+  {
+    OpenedView opened(make_heads_view, folder / "results.db");
+    EXPECT_TRUE(opened.text("summary").contains("the filter's first: full"))
+        << opened.text("summary").toStdString();
+  }
+  Store::open_for_writing(folder / "results.db").add_replay(replay_of_probed("window:recent=100"));
+  OpenedView opened(make_heads_view, folder / "results.db");
+  EXPECT_TRUE(opened.text("summary").contains("first that drops tokens: window"))
+      << opened.text("summary").toStdString();
+}
+
 TEST(HeadsViewEmptyTest, SaysWhyThereIsNothing) {
   const TemporaryFolder folder;
   Store store = Store::open_for_writing(folder / "results.db");

@@ -119,6 +119,44 @@ TEST_F(ServingViewTest, ExportsTheReportsTable) {
   EXPECT_GT(std::filesystem::file_size(folder_ / "serving.svg"), 5000U);
 }
 
+class ServingRefreshTest : public ServingViewTest {
+ protected:
+  /// Another program adds a run.
+  void add(OpenedView& opened, double rate) {
+    ServingRecord record = serving_of("full", rate);
+    record.workload.pattern = "poisson:requests=2";
+    record.workload.hash = "same";
+    Store::open_for_writing(path_).add_serving(record);
+    const auto before = opened.explorer().snapshot();
+    opened.explorer().refresh();
+    ASSERT_TRUE(QTest::qWaitFor([&] { return opened.explorer().snapshot() != before; }, 10'000));
+    opened.settle();
+  }
+  static QCPRange x(Chart& chart) { return chart.plot().xAxis->range(); }
+};
+
+TEST_F(ServingRefreshTest, AZoomStaysWhereRunsAreAdded) {
+  OpenedView opened(make_serving_view, path_);
+  opened.select({{true, ids_[0]}});
+  const QCPRange all = x(throughput(opened));
+  const QCPRange part(1.5, 2.5);
+  const QCPRange time(0.1, 0.2);
+  latency(opened).plot().xAxis->setRange(part);
+  timeline(opened).plot().xAxis->setRange(time);
+  add(opened, 16.0);
+  EXPECT_EQ(latency(opened).series()[0].points.size(), 4U);
+  EXPECT_EQ(x(latency(opened)), part);
+  EXPECT_EQ(x(timeline(opened)), time);
+  EXPECT_GT(x(throughput(opened)).upper, 16.0) << "nobody has zoomed there";
+  EXPECT_GT(x(throughput(opened)).upper, all.upper);
+  // Another run has another time, and another subject other rates.
+  opened.select({{true, ids_[4]}});
+  EXPECT_NE(x(timeline(opened)), time);
+  EXPECT_EQ(x(latency(opened)), part);
+  opened.select({{true, other_}});
+  EXPECT_NE(x(latency(opened)), part);
+}
+
 TEST(ServingViewEmptyTest, SaysWhyThereIsNothing) {
   const TemporaryFolder folder;
   {

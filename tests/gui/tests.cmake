@@ -14,6 +14,7 @@ razorscope_tests(gui
   token_map_test.cpp
   token_states_test.cpp
   token_text_test.cpp
+  tokens_view_test.cpp
   trial_test.cpp
   views_test.cpp
   window_test.cpp

@@ -148,6 +148,24 @@ TEST(TokenWordsTest, PiecesOfOneCharacterGoToItsLastToken) {
   EXPECT_EQ(pieces, (std::vector<std::string>{"a", "\xf0\x9f\x98\x80", " b\n", ""}));
 }
 
+TEST(TokenWordsTest, TextIsNoPlaceForNumbers) {
+  TokenStates states;
+  states.caches = 1;
+  EXPECT_TRUE(
+      token_words(QStringLiteral("%1%2"), 5, {}, states).startsWith(QStringLiteral("“%1%2” (token 5)")));
+}
+
+TEST(TokenWordsTest, APolicysNameIsNoPlaceForNumbers) {
+  StoredExplanation stored;
+  stored.row.policy = "razor:heads=\"%1.json\"";
+  stored.explanation.pieces = {"a"};
+  stored.explanation.policies.resize(1);
+  TokenStates states;
+  states.tokens.resize(1);
+  const QString csv = token_map_csv({{std::make_shared<const StoredExplanation>(stored), states}}, {2, 1, 7});
+  EXPECT_TRUE(csv.contains(QStringLiteral("%1.json\"\"\",2,1,7,0,a,"))) << csv.toStdString();
+}
+
 TEST(TokenWordsTest, StepsSayWhatWasRead) {
   AttentionRecord record;
   record.question = {"\n", "To", " sum"};

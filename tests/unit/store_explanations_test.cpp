@@ -260,6 +260,41 @@ TEST_F(StoreExplanationsTest, SaysWhatIsDamaged) {
       "asked_f16 = zeroblob(0)");
 }
 
+TEST_F(StoreExplanationsTest, PlacesOutsideOfTheTextOrTheHeadsAreDamage) {
+  int files = 0;
+  for (const char* sql : {
+           "UPDATE explanations SET later_losses_json = '[[0, 0, 3, 1]]'",
+           "UPDATE explanations SET later_losses_json = '[[0, 0, -1, 1]]'",
+           "UPDATE explanations SET later_losses_json = '[[2, 0, 1, 1]]'",
+           "UPDATE explanations SET later_losses_json = '[[0, 1, 1, 1]]'",
+           "UPDATE explanations SET later_losses_json = '[[0, 0, 1, 0]]'",
+           "UPDATE explanations SET verdict_end_token = 4",
+           "UPDATE explanations SET verdict_begin_token = -1",
+           "UPDATE explanations SET verdict_begin_token = 2, verdict_end_token = 1",
+           "UPDATE explanations SET layers = -2, kv_heads = -1",
+           "UPDATE explanation_attention SET kv_heads = 0, accumulated_f32 = zeroblob(0), asked_f16 = "
+           "zeroblob(0)",
+           "UPDATE explanation_attention SET layers = -2, kv_heads = -1",
+           "UPDATE explanation_attention SET layers = 1, kv_heads = 2",
+           "UPDATE explanation_attention SET layers = 1, accumulated_f32 = zeroblob(12), recorded_tokens = "
+           "0, "
+           "asked_f16 = zeroblob(0)",
+           "UPDATE explanation_attention SET layers = 1073741824, kv_heads = 1073741824",
+           "UPDATE explanation_attention SET recorded_tokens = -1",
+       }) {
+    SCOPED_TRACE(sql);
+    const fs::path path = folder_ / fmt::format("{}.db", ++files);
+    const int64_t run = Store::open_for_writing(path).add_explanation(explanation_of("full"));
+    {
+      SQLite::Database database(path.string(), SQLite::OPEN_READWRITE);
+      database.exec("PRAGMA ignore_check_constraints = ON");
+      database.exec(sql);
+    }
+    Store reader = Store::open_read_only(path);
+    expect_message("runtime", {path.string(), "damaged"}, [&] { reader.explanation(run); });
+  }
+}
+
 TEST_F(StoreExplanationsTest, RefusesASizeThatIsNotTheRows) {
   store_.add_explanation(explanation_of("full"));
   SQLite::Database database(path_.string(), SQLite::OPEN_READWRITE);

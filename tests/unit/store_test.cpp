@@ -290,6 +290,28 @@ TEST_F(StoreTest, RanksTheHeadsOfAProbe) {
   is(3, 0, 1, 0.4, 0.3, 3);
 }
 
+TEST_F(StoreTest, HeadsThatNoModelHasAreDamage) {
+  int files = 0;
+  const auto damaged_by = [&](const char* sql, const auto& read) {
+    SCOPED_TRACE(sql);
+    const fs::path path = file(fmt::format("{}.db", ++files));
+    Store store = Store::open_for_writing(path);
+    const int64_t run = store.add_replay(record_of("full"));
+    store.add_probe(probe_of());
+    SQLite::Database database(path.string(), SQLite::OPEN_READWRITE);
+    database.exec(sql);
+    expect_message("runtime", {path.string(), "damaged", "head"}, [&] { read(store, run); });
+  };
+  const auto errors = [](Store& store, int64_t run) { store.head_errors(run); };
+  const auto ranking = [](Store& store, int64_t) { store.head_ranking(); };
+  damaged_by("UPDATE replay_heads SET layer = 4294967296 WHERE layer = 1", errors);
+  damaged_by("UPDATE replay_heads SET layer = -1 WHERE layer = 1", errors);
+  damaged_by("UPDATE replay_heads SET kv_head = 4096", errors);
+  damaged_by("UPDATE replay_heads SET query_head = 2147483647 WHERE query_head = 2", errors);
+  damaged_by("UPDATE probe_heads SET layer = 2147483647 WHERE layer = 1", ranking);
+  damaged_by("UPDATE probe_heads SET kv_head = -1", ranking);
+}
+
 TEST_F(StoreTest, RefusesFilesThatAreNotItsOwn) {
   const auto read = [&](const std::string& name) {
     return [this, name] { Store::open_read_only(file(name)); };
