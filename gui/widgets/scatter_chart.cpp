@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "gui/data/format.hpp"
+#include "gui/widgets/legend.hpp"
 #include "gui/widgets/theme.hpp"
 
 namespace razorscope::gui {
@@ -143,8 +144,7 @@ void ScatterChart::drawSeries(const Series& series, bool thin) {
   graph->setVisible(shown);
   graph->setData(x, y, true);
   if (series.name.isEmpty() || !series.in_legend) graph->removeFromLegend();
-  if (auto* item = plot().legend->itemWithPlottable(graph); item != nullptr && !shown)
-    item->setTextColor(palette().color(QPalette::Disabled, QPalette::Text));
+  grey_hidden(plot(), *graph, palette(), !shown);
   if (has_intervals && shown) {
     auto* bars = new QCPErrorBars(plot().xAxis, plot().yAxis);
     bars->removeFromLegend();

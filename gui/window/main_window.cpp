@@ -68,8 +68,11 @@ MainWindow::MainWindow(QWidget* parent)
   connect(welcome_, &WelcomePage::fileAsked, this, &MainWindow::openFile);
   connect(&explorer_, &Explorer::stateChanged, this, &MainWindow::showState);
   qApp->installEventFilter(this);
-  auto* help = new QShortcut(QKeySequence(QStringLiteral("?")), this);
+  // With or without the Shift that types it, as keyboards and platforms have it.
+  auto* help = new QShortcut(this);
+  help->setKeys({QKeySequence(QStringLiteral("?")), QKeySequence(Qt::SHIFT | Qt::Key_Question)});
   connect(help, &QShortcut::activated, this, &MainWindow::showKeys);
+  connect(help, &QShortcut::activatedAmbiguously, this, &MainWindow::showKeys);
   showState();
 }
 

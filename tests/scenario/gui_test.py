@@ -198,6 +198,19 @@ class Gui(unittest.TestCase):
         # The session comes back: the same file, view and filter.
         self.start()
         self.wait_title("results.db")
+        time.sleep(0.5)
+        again = self.path / "again.csv"
+        self.save_as(again)
+        self.assertTrue(wait_for(again.exists))
+        self.assertIn("figure", again.read_text().splitlines()[0])
+        self.key("ctrl+2")
+        self.save_as(again)
+        self.assertTrue(wait_for(lambda: "label" in again.read_text()))
+        self.assertEqual(len(again.read_text().splitlines()), 3)
+        self.key("question")
+        self.wait_title("Keys")
+        self.xdo("windowfocus", "--sync", self.windows("Keys")[-1])
+        self.key("Escape")
         self.quit()
 
     def view_names(self):
