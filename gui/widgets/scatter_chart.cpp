@@ -11,7 +11,7 @@ namespace razorscope::gui {
 namespace {
 
 constexpr size_t most_points = 2000;  // that are drawn whatever lies behind others
-constexpr int cell_pixels = 7;        // of a point among many
+constexpr int cell_pixels = 14;       // of a point among many: some thousand fit into a window
 constexpr double finger = 12.0;       // pixels
 
 QCPScatterStyle scatter_style(const Series& series, const QColor& colour, const QColor& page) {
