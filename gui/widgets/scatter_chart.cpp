@@ -144,6 +144,8 @@ void ScatterChart::drawSeries(const Series& series, bool thin) {
   graph->setVisible(shown);
   graph->setData(x, y, true);
   if (series.name.isEmpty() || !series.in_legend) graph->removeFromLegend();
+  // Names can be a little wider than they are measured.
+  if (auto* item = plot().legend->itemWithPlottable(graph)) item->setMargins(QMargins(0, 0, 6, 0));
   grey_hidden(plot(), *graph, palette(), !shown);
   if (has_intervals && shown) {
     auto* bars = new QCPErrorBars(plot().xAxis, plot().yAxis);
