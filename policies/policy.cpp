@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "models/base/error.hpp"
+#include "policies/quoted_value.hpp"
 
 namespace razorscope {
 namespace {
@@ -68,16 +69,6 @@ std::string unquoted(std::string_view whole, const std::string& value) {
   return out;
 }
 
-std::string quoted(const std::string& value) {
-  if (value.find_first_of(";+,:\"") == std::string::npos && trimmed(value) == value) return value;
-  std::string out = "\"";
-  for (const char c : value) {
-    if (c == '"') out += '"';
-    out += c;
-  }
-  return out + '"';
-}
-
 /// "head:key=value,key=value" into the head and the pairs.
 std::string split_parameters(std::string_view whole, const std::string& text, Pairs& pairs) {
   const size_t colon = find_unquoted(text, ':');
@@ -98,7 +89,7 @@ std::string print_parameters(const std::vector<const Parameter*>& parameters, co
   std::string out;
   for (const Parameter* parameter : parameters) {
     out += fmt::format("{}{}={}", out.empty() ? ":" : ",", parameter->name,
-                       quoted(values.text(parameter->name)));
+                       quoted_value(values.text(parameter->name)));
   }
   return out;
 }
@@ -196,6 +187,16 @@ const CodecChoice& default_codec() {
 }
 
 }  // namespace
+
+std::string quoted_value(const std::string& value) {
+  if (value.find_first_of(";+,:\"") == std::string::npos && trimmed(value) == value) return value;
+  std::string out = "\"";
+  for (const char c : value) {
+    if (c == '"') out += '"';
+    out += c;
+  }
+  return out + '"';
+}
 
 Policy Policy::parse(std::string_view text) {
   const std::string where = fmt::format("policy '{}'", text.substr(0, 200));

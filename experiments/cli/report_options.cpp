@@ -55,15 +55,10 @@ void add_run_choice(CLI::App& command, RunChoice& choice) {
 
 ReportData read_runs(Store& store, const RunChoice& choice) {
   ReportData data;
-  data.replay = store.tradeoff();
   if (choice.trace.empty()) {
-    data.closed_loop = store.closed_loop();
-    data.tasks = store.tasks();
-    data.ladder = store.ladder();
-    data.serving = store.serving_rows();
-    data.max_rates = store.max_rates();
-    data.plans = store.capacity();
+    data = all_runs(store);
   } else {  // only replays are made on traces
+    data.replay = store.tradeoff();
     const std::string hash = Trace(choice.trace).content_hash();
     std::erase_if(data.replay, [&](const TradeoffRow& row) { return row.trace_hash != hash; });
   }

@@ -162,7 +162,23 @@ void read_grids(TomlTable& root, const SweepCommand& command, std::vector<TomlTa
   throw InputError(path.string(), text);
 }
 
+std::string name_in(TomlTable& root, const std::filesystem::path& path) {
+  return root.text("name", Presence::optional).value_or(path.stem().string());
+}
+
 }  // namespace
+
+std::string sweep_name(const std::filesystem::path& path) {
+  std::vector<FileFault> faults;
+  try {
+    if (const std::optional<toml::table> parsed = parse_toml_file(path, faults)) {
+      TomlTable root(*parsed, "", faults);
+      return name_in(root, path);
+    }
+  } catch (const InputError&) {  // it is told where the file is read for its runs
+  }
+  return path.stem().string();
+}
 
 SweepFile read_sweep_file(const std::filesystem::path& path, const std::filesystem::path& base,
                           const std::vector<SweepCommand>& commands) {
@@ -172,7 +188,7 @@ SweepFile read_sweep_file(const std::filesystem::path& path, const std::filesyst
   SweepFile file;
   file.toml = read_utf8_file(path);
   TomlTable root(*parsed, "", faults);
-  file.name = root.text("name", Presence::optional).value_or(path.stem().string());
+  file.name = name_in(root, path);
 
   // Groups of commands with two words, each table once, so that its unknown keys are told once.
   std::vector<std::pair<std::string, std::vector<TomlTable>>> groups;

@@ -50,6 +50,10 @@ struct SweepFile {
   std::vector<SweepGrid> grids;
 };
 
+/// The name that a file's sweep has, also where the file is faulty otherwise; where its name cannot be read,
+/// the file's own without its ending.
+std::string sweep_name(const std::filesystem::path& path);
+
 /// Reads a sweep file:
 ///
 ///   name = "head-share"                                    # optional

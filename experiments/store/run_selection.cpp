@@ -7,6 +7,7 @@
 #include <set>
 
 #include "experiments/store/policy_label.hpp"
+#include "experiments/store/store.hpp"
 #include "models/base/error.hpp"
 #include "policies/policy.hpp"
 
@@ -114,6 +115,18 @@ std::string text_of(const std::string* text) { return text == nullptr ? "" : *te
 
 bool RunSelection::empty() const {
   return models.empty() && texts.empty() && policies.empty() && devices.empty() && runs.empty() && !prefix;
+}
+
+ReportData all_runs(Store& store) {
+  ReportData data;
+  data.replay = store.tradeoff();
+  data.closed_loop = store.closed_loop();
+  data.tasks = store.tasks();
+  data.ladder = store.ladder();
+  data.serving = store.serving_rows();
+  data.max_rates = store.max_rates();
+  data.plans = store.capacity();
+  return data;
 }
 
 void keep_runs_of_sweep(ReportData& data, const SweepRuns& sweep) {

@@ -10,6 +10,8 @@
 
 namespace razorscope {
 
+class Store;
+
 /// Which of a store's runs a report is about. Each criterion that is set has to be met, by one of its values
 /// where it has several. Names may hold the wildcards of glob(7). What a kind of run does not have (a plan
 /// has no text, a replay no device) meets no criterion on it.
@@ -24,6 +26,9 @@ struct RunSelection {
 
   bool empty() const;
 };
+
+/// All that a store holds to be reported.
+ReportData all_runs(Store& store);
 
 /// Erases the runs that did not come of a sweep.
 void keep_runs_of_sweep(ReportData& data, const SweepRuns& sweep);

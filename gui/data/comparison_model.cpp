@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "experiments/store/compare/run_figures.hpp"
+#include "experiments/store/run_selection.hpp"
 #include "gui/data/format.hpp"
 
 namespace razorscope::gui {
@@ -34,18 +35,6 @@ std::vector<FigureDifference> figures_of(Store& store, const Snapshot& s, const 
     default:
       return {};
   }
-}
-
-/// All that `report --compare` compares.
-ReportData all_runs(Store& store) {
-  ReportData all;
-  all.replay = store.tradeoff();
-  all.closed_loop = store.closed_loop();
-  all.tasks = store.tasks();
-  all.serving = store.serving_rows();
-  all.max_rates = store.max_rates();
-  all.plans = store.capacity();
-  return all;
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "experiments/store/head_numbers.hpp"
 #include "gui/data/head_words.hpp"
 #include "gui/views/view.hpp"
+#include "gui/widgets/combo_choice.hpp"
 #include "gui/widgets/heat_map.hpp"
 #include "gui/widgets/picture_group.hpp"
 #include "gui/widgets/share_slider.hpp"
@@ -104,8 +105,7 @@ class HeadsView final : public View {
 
   void restoreState(const QJsonObject& state) override {
     const auto choose = [&](QComboBox& box, const char* key) {
-      const int found = box.findData(state[QLatin1String(key)].toString());
-      if (found >= 0) box.setCurrentIndex(found);
+      choose_data(box, state[QLatin1String(key)].toString());
     };
     choose(*scores_, "scores");
     choose(*figure_, "figure");

@@ -16,6 +16,7 @@
 #include "gui/views/view.hpp"
 #include "gui/widgets/bar_delegate.hpp"
 #include "gui/widgets/bounds_dialog.hpp"
+#include "gui/widgets/combo_choice.hpp"
 #include "gui/widgets/runs_header.hpp"
 
 namespace razorscope::gui {
@@ -86,8 +87,7 @@ class RunsView final : public View {
            entry[QLatin1String("descending")].toBool() ? Qt::DescendingOrder : Qt::AscendingOrder});
     }
     model_->setSortKeys(sort);
-    const int group = group_->findData(state[QLatin1String("group")].toString());
-    if (group >= 0) group_->setCurrentIndex(group);
+    choose_data(*group_, state[QLatin1String("group")].toString());
     model_->setGroupColumn(run_column(group_->currentData().toString()));
   }
 

@@ -11,6 +11,7 @@
 #include "experiments/store/report.hpp"
 #include "gui/data/serving_curves.hpp"
 #include "gui/views/view.hpp"
+#include "gui/widgets/combo_choice.hpp"
 #include "gui/widgets/picture_group.hpp"
 #include "gui/widgets/scatter_chart.hpp"
 #include "gui/widgets/short_ticker.hpp"
@@ -95,13 +96,7 @@ class ServingView final : public View {
     timeline_->setMinimumHeight(240);
     layout->addWidget(scroll, 1);
     for (ScatterChart* chart : {left_, right_}) {
-      connect(chart, &ScatterChart::runClicked, this, [this](const RunRef& run, bool toggles) {
-        if (toggles) {
-          this->explorer().toggle(run);
-        } else {
-          this->explorer().selectOnly(run);
-        }
-      });
+      connect(chart, &ScatterChart::runClicked, this, &ServingView::pick);
     }
     // A policy that is hidden in one is hidden in both.
     connect(left_, &Chart::hiddenChanged, this, [this] { right_->setHidden(left_->hidden()); });
@@ -131,8 +126,7 @@ class ServingView final : public View {
 
   void restoreState(const QJsonObject& state) override {
     const auto choose = [&](QComboBox& box, const char* key) {
-      const int found = box.findData(state[QLatin1String(key)].toString());
-      if (found >= 0) box.setCurrentIndex(found);
+      choose_data(box, state[QLatin1String(key)].toString());
     };
     choose(*latency_, "latency");
     choose(*percentile_, "percentile");
@@ -216,8 +210,7 @@ class ServingView final : public View {
   void followSelection() {
     const Run* run = currentServing();
     if (run == nullptr) return;
-    const int found = subject_->findData(run->subject);
-    if (found >= 0) subject_->setCurrentIndex(found);
+    choose_data(*subject_, run->subject);
   }
 
   const Run* currentServing() const {

@@ -11,11 +11,11 @@
 #include <QPlainTextEdit>
 #include <QProgressBar>
 #include <QPushButton>
-#include <QRegularExpression>
 #include <QSplitter>
 #include <QTableView>
 #include <QVBoxLayout>
 
+#include "experiments/runner/sweep_file.hpp"
 #include "gui/data/format.hpp"
 #include "gui/data/installation.hpp"
 #include "models/base/user_directory.hpp"
@@ -127,15 +127,6 @@ void SweepView::makeControls() {
 
 std::filesystem::path SweepView::file() const { return files_->currentData().toString().toStdString(); }
 
-/// The name that the store knows it by: the key `name` before the first table, else the file's.
-QString SweepView::sweepName() const {
-  static const QRegularExpression key(QStringLiteral("^\\s*name\\s*=\\s*\"([^\"]*)\""),
-                                      QRegularExpression::MultilineOption);
-  const QString head = content_->toPlainText().section(QStringLiteral("[["), 0, 0);
-  const QRegularExpressionMatch match = key.match(head);
-  return match.hasMatch() ? match.captured(1) : QString::fromStdString(file().stem().string());
-}
-
 void SweepView::chooseFile() {
   const QString path = QFileDialog::getOpenFileName(this, tr("Choose a sweep file"), QString(),
                                                     tr("Sweep files (*.toml);;All files (*)"));
@@ -153,6 +144,7 @@ void SweepView::showFile() {
   } else {
     content_->setPlainText(QString::fromUtf8(text.read(most_shown)));
   }
+  name_ = sweep_name(file());
   look();
 }
 
@@ -197,7 +189,7 @@ void SweepView::look() {
   look_again_ = worker_.isBusy();
   if (look_again_) return;
   worker_.run(
-      this, [db, sweep = sweepName().toStdString()] { return read_cells(db, sweep); },
+      this, [db, sweep = name_] { return read_cells(db, sweep); },
       [this](const std::vector<CellRow>& cells) {
         showCells(cells);
         if (look_again_) look();

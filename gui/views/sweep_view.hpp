@@ -49,7 +49,6 @@ class SweepView final : public View {
   void showProgress();
   void finish(const QString& problem);
   std::filesystem::path file() const;
-  QString sweepName() const;
 
   QComboBox* files_;
   QPlainTextEdit* content_;
@@ -62,6 +61,7 @@ class SweepView final : public View {
   QPlainTextEdit* log_;
   SweepCellsModel* model_;
   SweepProcess process_;
+  std::string name_;           // of the file's sweep, as the store knows it
   QString problem_;            // of the latest process
   bool opened_ = false;        // its database, which one may leave for another
   std::filesystem::path db_;   // that the process writes

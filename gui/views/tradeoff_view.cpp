@@ -63,13 +63,7 @@ class TradeoffView final : public View {
     connect(front_, &QCheckBox::toggled, this, [this] { fill(false, false); });
     connect(chart_, &ScatterChart::drawnChanged, this, &TradeoffView::tell);
     chart_->setDescribe([this](const SeriesPoint& point) { return words(point); });
-    connect(chart_, &ScatterChart::runClicked, this, [this](const RunRef& run, bool toggles) {
-      if (toggles) {
-        this->explorer().toggle(run);
-      } else {
-        this->explorer().selectOnly(run);
-      }
-    });
+    connect(chart_, &ScatterChart::runClicked, this, &TradeoffView::pick);
   }
 
   Picture* picture() override { return chart_; }

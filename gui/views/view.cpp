@@ -24,6 +24,14 @@ void View::showEvent(QShowEvent* event) {
   if (changes_) update_.start(0);
 }
 
+void View::pick(const RunRef& run, bool toggles) {
+  if (toggles) {
+    explorer_.toggle(run);
+  } else {
+    explorer_.selectOnly(run);
+  }
+}
+
 std::vector<ExportFormat> View::exportFormats() {
   if (picture() == nullptr) return {ExportFormat::csv};
   return {ExportFormat::png, ExportFormat::svg, ExportFormat::pdf, ExportFormat::csv};

@@ -43,6 +43,8 @@ class View : public QWidget {
   void showEvent(QShowEvent* event) override;
 
   Explorer& explorer() const { return explorer_; }
+  /// What a click on a run of a chart does: selects it alone, or with Ctrl beside the others.
+  void pick(const RunRef& run, bool toggles);
 
  private:
   void note(Change change);

@@ -1,5 +1,7 @@
 #include "gui/widgets/column_box.hpp"
 
+#include "gui/widgets/combo_choice.hpp"
+
 namespace razorscope::gui {
 
 ColumnBox::ColumnBox(const std::vector<const char*>& keys, QWidget* parent) : QComboBox(parent) {
@@ -13,9 +15,6 @@ ColumnBox::ColumnBox(const std::vector<const char*>& keys, QWidget* parent) : QC
 
 const RunColumn& ColumnBox::column() const { return run_columns()[static_cast<size_t>(run_column(key()))]; }
 
-void ColumnBox::choose(const QString& key) {
-  const int index = findData(key);
-  if (index >= 0) setCurrentIndex(index);
-}
+void ColumnBox::choose(const QString& key) { choose_data(*this, key); }
 
 }  // namespace razorscope::gui

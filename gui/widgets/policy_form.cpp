@@ -13,6 +13,7 @@
 #include "gui/data/format.hpp"
 #include "models/base/error.hpp"
 #include "policies/policy.hpp"
+#include "policies/quoted_value.hpp"
 
 namespace razorscope::gui {
 namespace {
@@ -28,15 +29,6 @@ int position_of(double value, double low, double high) {
   if (high <= low) return 0;
   return static_cast<int>(
       std::lround(slider_steps * std::sqrt(std::clamp((value - low) / (high - low), 0.0, 1.0))));
-}
-
-QString quoted(const QString& value) {
-  static const QString special = QStringLiteral(";+,:\"");
-  const bool plain = std::none_of(value.begin(), value.end(), [](QChar c) { return special.contains(c); });
-  if (plain) return value;
-  QString text = value;
-  text.replace(u'"', QStringLiteral("\"\""));
-  return u'"' + text + u'"';
 }
 
 }  // namespace
@@ -92,7 +84,7 @@ QString PolicyForm::policy() const {
   if (variant_->count() > 0) text += u'/' + variant_->currentText();
   QStringList parts;
   for (const auto& [name, value] : given_)
-    parts += QStringLiteral("%1=%2").arg(QString::fromStdString(name), quoted(value));
+    parts += QString::fromStdString(name + '=' + quoted_value(value.toStdString()));
   if (!parts.isEmpty()) text += u':' + parts.join(u',');
   return text + u'+' + codec_text_;
 }
@@ -247,69 +239,58 @@ QWidget* PolicyForm::control(const Parameter& parameter, const QString& value) {
 }
 
 QWidget* PolicyForm::numberControl(const Parameter& parameter, const QString& value) {
-  auto* box = new QWidget(parameters_);
-  auto* layout = new QHBoxLayout(box);
-  layout->setContentsMargins(0, 0, 0, 0);
-  auto* slider = new QSlider(Qt::Horizontal, box);
-  auto* edit = new QLineEdit(value, box);
   const bool whole = parameter.kind == ParameterKind::integer;
-  const double low = parameter.lowest;
   // Counts are of tokens, mostly, and real numbers shares, unless their range says otherwise.
   const double high = whole ? std::min(parameter.highest, static_cast<double>(largest_tokens_))
                             : std::min(parameter.highest, std::max(1.0, 8.0 * value.toDouble()));
-  slider->setRange(0, slider_steps);
-  slider->setValue(position_of(value.toDouble(), low, high));
-  slider->setAccessibleName(QString::fromStdString(parameter.name));
-  slider->setObjectName(QStringLiteral("slider-%1").arg(QString::fromStdString(parameter.name)));
-  edit->setMaximumWidth(80);
-  edit->setPlaceholderText(tr("not set"));
-  edit->setAccessibleName(tr("%1, as a number").arg(QString::fromStdString(parameter.name)));
-  connect(slider, &QSlider::valueChanged, this, [this, parameter, edit, low, high, whole](int position) {
-    const double number = value_at(position, low, high);
-    const QString text = whole ? QString::number(std::llround(number)) : QString::number(number, 'g', 3);
-    const QSignalBlocker quiet(edit);
-    edit->setText(text);
-    give(parameter.name, text);
-  });
-  connect(slider, &QSlider::sliderReleased, this, &PolicyForm::rebuildIfStale);
-  connect(edit, &QLineEdit::editingFinished, this, [this, parameter, slider, edit, low, high] {
-    const QSignalBlocker quiet(slider);
-    slider->setValue(position_of(edit->text().toDouble(), low, high));
-    give(parameter.name, edit->text().toStdString() == parameter.fallback ? QString() : edit->text());
-  });
-  layout->addWidget(slider, 1);
-  layout->addWidget(edit);
-  return box;
+  SliderScale scale;
+  scale.low = parameter.lowest;
+  scale.high = high;
+  scale.number_of = [](const QString& text) { return text.toDouble(); };
+  scale.text_of = [whole](double number) {
+    return whole ? QString::number(std::llround(number)) : QString::number(number, 'g', 3);
+  };
+  return sliderControl(parameter, value, scale, tr("%1, as a number"));
 }
 
 QWidget* PolicyForm::budgetControl(const Parameter& parameter, const QString& value) {
+  SliderScale scale;
+  scale.lowest_position = 1;  // a budget of nothing is none
+  scale.number_of = [this](const QString& text) {
+    const double number = text.toDouble();
+    return text.contains(u'.') ? number : number / largest_tokens_;
+  };
+  scale.text_of = [](double share) { return QString::number(share, 'f', 4); };
+  return sliderControl(parameter, value, scale,
+                       tr("%1: tokens, a share such as 0.25, or bytes such as 8MiB"));
+}
+
+/// A slider beside a field with the same value; either moves the other.
+QWidget* PolicyForm::sliderControl(const Parameter& parameter, const QString& value, const SliderScale& scale,
+                                   const QString& description) {
+  const QString name = QString::fromStdString(parameter.name);
   auto* box = new QWidget(parameters_);
   auto* layout = new QHBoxLayout(box);
   layout->setContentsMargins(0, 0, 0, 0);
   auto* slider = new QSlider(Qt::Horizontal, box);
   auto* edit = new QLineEdit(value, box);
-  slider->setRange(1, slider_steps);
-  slider->setAccessibleName(QString::fromStdString(parameter.name));
-  slider->setObjectName(QStringLiteral("slider-%1").arg(QString::fromStdString(parameter.name)));
+  slider->setRange(scale.lowest_position, slider_steps);
+  slider->setValue(position_of(scale.number_of(value), scale.low, scale.high));
+  slider->setAccessibleName(name);
+  slider->setObjectName(QStringLiteral("slider-%1").arg(name));
   edit->setMaximumWidth(80);
   edit->setPlaceholderText(tr("not set"));
-  edit->setAccessibleName(tr("%1: tokens, a share such as 0.25, or bytes such as 8MiB")
-                              .arg(QString::fromStdString(parameter.name)));
-  const auto share_of = [this](const QString& text) {
-    const double number = text.toDouble();
-    return text.contains(u'.') ? number : number / largest_tokens_;
-  };
-  slider->setValue(position_of(share_of(value), 0.0, 1.0));
-  connect(slider, &QSlider::valueChanged, this, [this, parameter, edit](int position) {
-    const QString text = QString::number(value_at(position, 0.0, 1.0), 'f', 4);
+  edit->setAccessibleName(description.arg(name));
+  connect(slider, &QSlider::valueChanged, this, [this, parameter, edit, scale](int position) {
+    const QString text = scale.text_of(value_at(position, scale.low, scale.high));
     const QSignalBlocker quiet(edit);
     edit->setText(text);
     give(parameter.name, text);
   });
   connect(slider, &QSlider::sliderReleased, this, &PolicyForm::rebuildIfStale);
-  connect(edit, &QLineEdit::editingFinished, this, [this, parameter, slider, edit, share_of] {
+  connect(edit, &QLineEdit::editingFinished, this, [this, parameter, slider, edit, scale] {
     const QSignalBlocker quiet(slider);
-    slider->setValue(position_of(share_of(edit->text()), 0.0, 1.0));
+    slider->setValue(position_of(scale.number_of(edit->text()), scale.low, scale.high));
     give(parameter.name, edit->text().toStdString() == parameter.fallback ? QString() : edit->text());
   });
   layout->addWidget(slider, 1);

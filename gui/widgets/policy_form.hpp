@@ -2,6 +2,7 @@
 
 #include <QString>
 #include <QWidget>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -35,6 +36,15 @@ class PolicyForm : public QWidget {
   void changed();
 
  private:
+  /// What a slider's positions stand for.
+  struct SliderScale {
+    double low = 0.0;
+    double high = 1.0;
+    int lowest_position = 0;
+    std::function<double(const QString&)> number_of;
+    std::function<QString(double)> text_of;
+  };
+
   void chooseSelection();
   void give(const std::string& name, const QString& text);
   void rebuild();
@@ -42,6 +52,8 @@ class PolicyForm : public QWidget {
   std::vector<std::string> applicable() const;
   QWidget* control(const Parameter& parameter, const QString& value);
   QWidget* numberControl(const Parameter& parameter, const QString& value);
+  QWidget* sliderControl(const Parameter& parameter, const QString& value, const SliderScale& scale,
+                         const QString& description);
   QWidget* budgetControl(const Parameter& parameter, const QString& value);
   void check();
 

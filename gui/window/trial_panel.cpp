@@ -13,6 +13,7 @@
 #include <algorithm>
 
 #include "gui/data/format.hpp"
+#include "gui/widgets/combo_choice.hpp"
 #include "gui/widgets/policy_form.hpp"
 
 namespace razorscope::gui {
@@ -147,8 +148,7 @@ void TrialPanel::takeSelectedRun() {
   form_->setPolicy(QString::fromStdString(stored->policy(*run)));
   if (run->kind != RunKind::replay) return;
   const TradeoffRow& row = stored->replay(*run);
-  const int found = traces_->findData(QString::fromStdString(row.trace_path));
-  if (found >= 0) traces_->setCurrentIndex(found);
+  choose_data(*traces_, QString::fromStdString(row.trace_path));
   prefix_->setValue(row.prefix);
   wanted_steps_ = steps_ = row.steps;
 }

@@ -4,6 +4,7 @@
 #include <QPushButton>
 #include <fstream>
 #include <gmock/gmock.h>
+#include <iterator>
 
 #include "tests/gui/gui_support.hpp"
 
@@ -52,6 +53,17 @@ TEST_F(SweepViewTest, RunsArriveWhileOneWatches) {
   ASSERT_TRUE(wait_for([&] { return explorer.snapshot() && explorer.snapshot()->runs.size() == 3U; }));
   EXPECT_EQ(explorer.snapshot()->names_of(Facet::sweep), std::vector<QString>{QStringLiteral("little")});
   EXPECT_EQ(view.csv().count(QStringLiteral("\ndone,replay,")), 3);
+}
+
+TEST_F(SweepViewTest, KnowsASweepByTheNameInItsFile) {
+  const std::filesystem::path file = sweep("\"full\"");
+  std::ifstream in(file);
+  const std::string grid((std::istreambuf_iterator<char>(in)), {});
+  std::ofstream(file) << "name = 'mine' # not the file's\n" << grid;
+  start(file);
+  ASSERT_TRUE(ended());
+  ASSERT_TRUE(wait_for([&] { return status().startsWith(QStringLiteral("1 of 1 runs done")); }))
+      << status().toStdString();
 }
 
 TEST_F(SweepViewTest, CancelKeepsWhatIsDoneAndResumeGoesOn) {
