@@ -38,10 +38,12 @@ std::string slurm_status_text(const SlurmRecord& record, const SlurmStatus& stat
                   count(status, SlurmTask::State::pending), count(status, SlurmTask::State::lost));
   if (status.left_seconds > 0.0) text += fmt::format("; about {} left", duration(status.left_seconds));
   text += '\n' + task_table(status);
-  if (!status.prepare.empty()) text += fmt::format("prepare: job {}, {}\n", record.prepare, status.prepare);
-  if (!status.merge.empty()) text += fmt::format("merge: job {}, {}\n", record.merge, status.merge);
-  if (record.round > 0)
-    text += fmt::format("lost tasks were submitted again {} times of {}\n", record.round, record.rounds);
+  if (!status.prepare.empty())
+    text += fmt::format("prepare: job {}, {}\n", record.round.prepare, status.prepare);
+  if (!status.merge.empty()) text += fmt::format("merge: job {}, {}\n", record.round.merge, status.merge);
+  if (record.round.number > 0)
+    text +=
+        fmt::format("lost tasks were submitted again {} times of {}\n", record.round.number, record.rounds);
   if (status.merged < status.done() + status.failed())
     text += fmt::format("{} runs are not merged into {} yet\n",
                         status.done() + status.failed() - status.merged, record.sweep.db.string());
@@ -62,7 +64,7 @@ nlohmann::json slurm_status_json(const SlurmRecord& record, const SlurmStatus& s
   return {{"sweep", record.sweep.name},   {"runs", status.cells()},    {"done", status.done()},
           {"failed", status.failed()},    {"merged", status.merged},   {"left_seconds", status.left_seconds},
           {"active", status.is_active()}, {"prepare", status.prepare}, {"merge", status.merge},
-          {"round", record.round},        {"rounds", record.rounds},   {"tasks", tasks}};
+          {"round", record.round.number}, {"rounds", record.rounds},   {"tasks", tasks}};
 }
 
 }  // namespace razorscope::cli

@@ -93,10 +93,10 @@ void slurm(const Options& options) {
     print_json({{"sweep", record.sweep.name},
                 {"message", said},
                 {"tasks", record.sweep.tasks},
-                {"round", record.round},
-                {"prepare_job", record.prepare},
-                {"array_job", record.array},
-                {"merge_job", record.merge}});
+                {"round", record.round.number},
+                {"prepare_job", record.round.prepare},
+                {"array_job", record.round.array},
+                {"merge_job", record.round.merge}});
     return;
   }
   fmt::print("{}: {}\n", record.sweep.name, said);
@@ -123,7 +123,7 @@ void show_slurm_status(const std::string& file, const std::string& base, const s
   std::string name = file;
   if (fs::exists(file)) name = read_sweep(file, base).name;
   const fs::path own = fs::absolute(folder).lexically_normal() / name;
-  const std::optional<SlurmRecord> record = read_slurm_record(own);
+  std::optional<SlurmRecord> record = read_slurm_record(own);
   if (!record)
     throw InputError(own.string(), "holds no jobs of this sweep; `razorscope sweep slurm` submits them");
   const SweepFile submitted = read_sweep(record->sweep.file(), record->sweep.base);

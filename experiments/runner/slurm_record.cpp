@@ -27,10 +27,10 @@ SlurmRecord from_json(const nlohmann::json& document, const std::filesystem::pat
   document.at("cpus").get_to(request.cpus);
   document.at("options").get_to(request.options);
   document.at("rounds").get_to(record.rounds);
-  document.at("round").get_to(record.round);
-  document.at("prepare_job").get_to(record.prepare);
-  document.at("array_job").get_to(record.array);
-  document.at("merge_job").get_to(record.merge);
+  document.at("round").get_to(record.round.number);
+  document.at("prepare_job").get_to(record.round.prepare);
+  document.at("array_job").get_to(record.round.array);
+  document.at("merge_job").get_to(record.round.merge);
   return record;
 }
 
@@ -60,10 +60,10 @@ void write_slurm_record(const SlurmRecord& record) {
                                            {"cpus", sweep.request.cpus},
                                            {"options", sweep.request.options},
                                            {"rounds", record.rounds},
-                                           {"round", record.round},
-                                           {"prepare_job", record.prepare},
-                                           {"array_job", record.array},
-                                           {"merge_job", record.merge}};
+                                           {"round", record.round.number},
+                                           {"prepare_job", record.round.prepare},
+                                           {"array_job", record.round.array},
+                                           {"merge_job", record.round.merge}};
   write_file(record_file(sweep.folder), document.dump(1) + '\n');
 }
 

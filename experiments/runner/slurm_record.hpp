@@ -8,15 +8,21 @@
 
 namespace razorscope {
 
-/// What was submitted of a sweep, as its folder keeps it.
-struct SlurmRecord {
-  SlurmSweep sweep;
-  int rounds = 3;  // how often tasks that were lost are submitted again
-  int round = 0;   // how often they were
-  // Jobs of the latest round; 0: none.
+/// What was submitted together; jobs of 0: none.
+struct SlurmRound {
+  int number = 0;  // how often tasks that were lost had been submitted again
   int64_t prepare = 0;
   int64_t array = 0;
   int64_t merge = 0;
+
+  bool operator==(const SlurmRound&) const = default;
+};
+
+/// What was submitted of a sweep, as its folder keeps it.
+struct SlurmRecord {
+  SlurmSweep sweep;
+  int rounds = 3;    // how often tasks that were lost are submitted again
+  SlurmRound round;  // the latest
 };
 
 /// Nothing where the folder holds no sweep. InputError where its record is damaged.

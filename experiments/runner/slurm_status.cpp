@@ -32,11 +32,22 @@ std::string with_reason(const QueuedJob& job) {
                                                     : fmt::format("{}, {}", job.state, job.reason);
 }
 
-void apply_queue(const SlurmRecord& record, SlurmStatus& status) {
-  for (const QueuedJob& job : ask_queue({record.prepare, record.array, record.merge})) {
-    if (job.id == record.prepare) status.prepare = with_reason(job);
-    if (job.id == record.merge) status.merge = with_reason(job);
-    if (job.id != record.array || job.task < 0 || job.task >= static_cast<int>(status.tasks.size())) continue;
+/// Those of the latest round. A merge that submits the next one before it ends leaves the queue without a job
+/// of the round that was asked for.
+std::vector<QueuedJob> ask_latest_round(SlurmRecord& record) {
+  while (true) {
+    const SlurmRound asked = record.round;
+    const std::vector<QueuedJob> queue = ask_queue({asked.prepare, asked.array, asked.merge});
+    if (const auto latest = read_slurm_record(record.sweep.folder)) record.round = latest->round;
+    if (record.round == asked) return queue;
+  }
+}
+
+void apply_queue(const std::vector<QueuedJob>& queue, const SlurmRound& round, SlurmStatus& status) {
+  for (const QueuedJob& job : queue) {
+    if (job.id == round.prepare) status.prepare = with_reason(job);
+    if (job.id == round.merge) status.merge = with_reason(job);
+    if (job.id != round.array || job.task < 0 || job.task >= static_cast<int>(status.tasks.size())) continue;
     SlurmTask& task = status.tasks[static_cast<size_t>(job.task)];
     const bool waits = job.state == "PENDING";
     task.state = waits ? SlurmTask::State::pending : SlurmTask::State::running;
@@ -44,10 +55,10 @@ void apply_queue(const SlurmRecord& record, SlurmStatus& status) {
   }
 }
 
-void explain_losses(const SlurmRecord& record, SlurmStatus& status) {
+void explain_losses(const SlurmRound& round, SlurmStatus& status) {
   const auto lost = [](const SlurmTask& task) { return task.state == SlurmTask::State::lost; };
   if (std::none_of(status.tasks.begin(), status.tasks.end(), lost)) return;
-  for (const auto& [number, ending] : ask_endings(record.array)) {
+  for (const auto& [number, ending] : ask_endings(round.array)) {
     if (number >= static_cast<int>(status.tasks.size())) continue;
     SlurmTask& task = status.tasks[static_cast<size_t>(number)];
     if (lost(task) && task.detail.empty()) task.detail = ending;
@@ -135,10 +146,12 @@ SlurmStatus stored_slurm_status(const SlurmRecord& record, const SlurmParts& par
   return status;
 }
 
-SlurmStatus slurm_status(const SlurmRecord& record, const SlurmParts& parts) {
+SlurmStatus slurm_status(SlurmRecord& record, const SlurmParts& parts) {
+  // In this order: what a job that is no longer in the queue has made is in the files.
+  const std::vector<QueuedJob> queue = ask_latest_round(record);
   SlurmStatus status = stored_slurm_status(record, parts);
-  apply_queue(record, status);
-  explain_losses(record, status);
+  apply_queue(queue, record.round, status);
+  explain_losses(record.round, status);
   const auto running = std::count_if(status.tasks.begin(), status.tasks.end(), [](const SlurmTask& task) {
     return task.state == SlurmTask::State::running && !task.is_finished();
   });

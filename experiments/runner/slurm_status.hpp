@@ -44,7 +44,8 @@ struct SlurmStatus {
 /// What shards and database hold, without the queue: every task that is not done is lost.
 SlurmStatus stored_slurm_status(const SlurmRecord& record, const SlurmParts& parts);
 
-/// The same with what Slurm says. std::runtime_error where it cannot be asked.
-SlurmStatus slurm_status(const SlurmRecord& record, const SlurmParts& parts);
+/// The same with what Slurm says. std::runtime_error where it cannot be asked. record: takes the latest round
+/// from the sweep's folder, where a merge may submit another at any time.
+SlurmStatus slurm_status(SlurmRecord& record, const SlurmParts& parts);
 
 }  // namespace razorscope

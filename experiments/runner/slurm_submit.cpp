@@ -105,20 +105,21 @@ Commands commands_for(const SlurmSubmission& submission, const std::vector<int>&
 std::string submit(const SlurmSubmission& submission, SlurmRecord record, const std::vector<int>& tasks) {
   const SlurmSweep& sweep = record.sweep;
   write_files(sweep, submission.toml);
-  record.prepare = record.array = record.merge = 0;
+  record.round = {.number = record.round.number};
+  SlurmRound& round = record.round;
   Jobs jobs;
   const auto commands = [&] {
-    return commands_for(submission, tasks, fmt::to_string(record.prepare), fmt::to_string(record.array));
+    return commands_for(submission, tasks, fmt::to_string(round.prepare), fmt::to_string(round.array));
   };
-  if (!commands().prepare.empty()) record.prepare = jobs.submit(commands().prepare);
-  if (!commands().array.empty()) record.array = jobs.submit(commands().array);
-  record.merge = jobs.submit(commands().merge);
+  if (!commands().prepare.empty()) round.prepare = jobs.submit(commands().prepare);
+  if (!commands().array.empty()) round.array = jobs.submit(commands().array);
+  round.merge = jobs.submit(commands().merge);
   write_slurm_record(record);
   jobs.keep();
   std::string text = "submitted";
-  if (record.prepare != 0) text += fmt::format(" job {} (prepare),", record.prepare);
-  if (record.array != 0) text += fmt::format(" {} (tasks {}),", record.array, array_list(tasks));
-  return fmt::format("{} {} (merge into {})", text, record.merge, sweep.db.string());
+  if (round.prepare != 0) text += fmt::format(" job {} (prepare),", round.prepare);
+  if (round.array != 0) text += fmt::format(" {} (tasks {}),", round.array, array_list(tasks));
+  return fmt::format("{} {} (merge into {})", text, round.merge, sweep.db.string());
 }
 
 /// The wanted record with what the folder knows of it.
@@ -133,9 +134,6 @@ SlurmRecord continued(const SlurmSubmission& submission) {
                     record.sweep.folder.string(), there->sweep.tasks));
   }
   record.round = there->round;
-  record.prepare = there->prepare;
-  record.array = there->array;
-  record.merge = there->merge;
   return record;
 }
 
@@ -162,7 +160,7 @@ std::string submit_to_slurm(const SlurmSubmission& submission) {
   }
   const std::vector<int> tasks = status.unfinished_tasks();
   if (tasks.empty() && status.merged == status.cells()) return "nothing submitted: " + ended_text(status);
-  record.round = 0;
+  record.round.number = 0;
   return submit(submission, record, tasks);
 }
 
@@ -175,11 +173,11 @@ std::string submit_lost_tasks(const SlurmSubmission& submission) {
   const std::string lost =
       fmt::format("{} of {} runs are missing: tasks {} were lost, killed or ran out of time",
                   status.cells() - status.done() - status.failed(), status.cells(), array_list(tasks));
-  if (record.round >= record.rounds)
+  if (record.round.number >= record.rounds)
     throw std::runtime_error(fmt::format("{}, after they had been submitted again {} times; see {}", lost,
                                          record.rounds, record.sweep.logs().string()));
-  ++record.round;
-  return fmt::format("{}; round {} of {}: {}", lost, record.round, record.rounds,
+  ++record.round.number;
+  return fmt::format("{}; round {} of {}: {}", lost, record.round.number, record.rounds,
                      submit(submission, record, tasks));
 }
 

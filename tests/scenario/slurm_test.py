@@ -92,11 +92,11 @@ class SlurmTest(unittest.TestCase):
         wait_until(lambda: not self.status()["active"], f"the queue is empty; it holds\n{SLURM.ask('squeue', '-r')}\n{self.logs()}")
 
     def task_at_work(self, but=None):
-        """The number of a task that has made something and has something left to make, and the status that says so."""
+        """The number of a task that has made something and has much left to make, and the status that says so."""
         def look():
             status = self.status()
             for number, task in enumerate(status["tasks"]):
-                if task["state"] == "running" and 0 < task["done"] < task["runs"] and number != but:
+                if task["state"] == "running" and 0 < task["done"] <= task["runs"] / 2 and number != but:
                     return number, status
             return None
 

@@ -43,11 +43,13 @@ steps = 8
 policies = ["full", "window:recent=32"]
 """
 RUNS = 6
-# Each notes its arguments and answers from files beside it; a file NAME.fails holds what it says when it fails.
+# Each notes its arguments and answers from files beside it; a file NAME.fails holds what it says when it fails, NAME.meanwhile
+# what happens, once, before it answers.
 FAKE = """#!/bin/bash
 here=$(dirname "$0")
 name=$(basename "$0")
 printf '%s\\n' "$name $*" >>"$here/calls"
+if [[ -e $here/$name.meanwhile ]]; then mv "$here/$name.meanwhile" "$here/happened"; source "$here/happened"; fi
 if [[ -e $here/$name.fails ]]; then cat "$here/$name.fails" >&2; exit 1; fi
 case $name in
   sbatch)
@@ -247,6 +249,31 @@ class JobsTest(SlurmTest):
             name.unlink()
         self.succeed(*self.slurm())
         self.assertEqual(self.calls(), [f"sbatch --parsable {self.own}/merge.sh"])
+
+    def test_a_status_beside_a_merge_that_submits_again_sees_the_new_jobs(self):
+        self.succeed(*self.slurm("--tasks", 3))
+        self.run_script("prepare.sh")
+        self.run_script("array.sh", SLURM_ARRAY_TASK_ID="0")
+        # Between the reading of jobs.json and the answer of squeue, which then knows nothing of the first jobs.
+        (self.bin / "squeue.meanwhile").write_text(f"""bash "{self.own}/merge.sh" >/dev/null
+            printf '104_1|RUNNING|None\\n104_2|RUNNING|None\\n105|PENDING|Dependency\\n' >"$here/squeue.answer"
+            return_nothing=1
+        """)
+        (self.bin / "squeue").write_text(FAKE.replace("case $name", "if [[ -v return_nothing ]]; then exit 0; fi\ncase $name"))
+        status = self.status()
+        self.assertTrue(status["active"])
+        self.assertEqual((status["round"], status["merge"]), (1, "PENDING, Dependency"))
+        self.assertEqual([task["state"] for task in status["tasks"]], ["done", "running", "running"])
+        self.assertEqual(len(self.calls("squeue")), 2)
+
+    def test_what_ended_while_the_queue_was_asked_is_not_lost(self):
+        self.succeed(*self.slurm("--tasks", 3))
+        self.run_script("prepare.sh")
+        (self.bin / "squeue.meanwhile").write_text("".join(
+            f"""SLURM_CPUS_PER_TASK=1 SLURM_ARRAY_TASK_ID={task} bash "{self.own}/array.sh" >/dev/null 2>&1\n""" for task in range(3)))
+        status = self.status()
+        self.assertEqual(status["done"], RUNS)
+        self.assertEqual([task["state"] for task in status["tasks"]], ["done", "done", "done"])
 
     def test_what_the_database_has_is_not_made_again(self):
         self.succeed("run", self.file, "--db", self.db, "--threads", 1, "--part", "1/3", "--traces", self.own / "traces")
