@@ -1,5 +1,6 @@
 #include "experiments/cli/advise_options.hpp"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <fmt/format.h>
 

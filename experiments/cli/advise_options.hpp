@@ -1,11 +1,14 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
 
 #include "experiments/advise/ranking.hpp"
 #include "experiments/cli/serve_options.hpp"
+
+namespace CLI {
+class App;
+}
 
 namespace razorscope::cli {
 

@@ -1,5 +1,6 @@
 #include "experiments/cli/command_app.hpp"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <fmt/format.h>
 

@@ -1,5 +1,6 @@
 #include "experiments/cli/deployment_options.hpp"
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <map>
 

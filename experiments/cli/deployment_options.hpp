@@ -1,8 +1,10 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
-
 #include "sim/serving/deployment_options.hpp"
+
+namespace CLI {
+class App;
+}
 
 namespace razorscope::cli {
 

@@ -1,5 +1,6 @@
 #include "experiments/cli/device_replay.hpp"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
 #include <fmt/format.h>

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
@@ -10,6 +9,10 @@
 #include "models/trace/trace.hpp"
 #include "sim/device_replay/device_replay.hpp"
 #include "sim/replay/replay.hpp"
+
+namespace CLI {
+class App;
+}
 
 namespace razorscope::cli {
 

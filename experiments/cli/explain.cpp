@@ -1,5 +1,6 @@
 #include "sim/closed_loop/explain.hpp"
 
+#include <CLI/CLI.hpp>
 #include <chrono>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>

@@ -1,5 +1,6 @@
 #include "sim/closed_loop/generate.hpp"
 
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>

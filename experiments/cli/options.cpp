@@ -1,5 +1,6 @@
 #include "experiments/cli/options.hpp"
 
+#include <CLI/CLI.hpp>
 #include <charconv>
 #include <cstdio>
 #include <fmt/format.h>

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -12,6 +11,10 @@
 #include "models/base/progress.hpp"
 #include "models/language/compute.hpp"
 #include "models/language/model_file.hpp"
+
+namespace CLI {
+class App;
+}
 
 namespace razorscope::cli {
 

@@ -1,5 +1,6 @@
 #include "sim/serving/plan.hpp"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <fmt/format.h>

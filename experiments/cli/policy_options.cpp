@@ -1,5 +1,6 @@
 #include "experiments/cli/policy_options.hpp"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <fmt/format.h>

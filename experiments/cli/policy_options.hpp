@@ -1,6 +1,5 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,6 +9,10 @@
 #include "policies/selections/selection.hpp"
 #include "sim/closed_loop/compressed_context.hpp"
 #include "sim/closed_loop/weight_bounds.hpp"
+
+namespace CLI {
+class App;
+}
 
 namespace razorscope::cli {
 

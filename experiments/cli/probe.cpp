@@ -1,5 +1,6 @@
 #include "sim/probe/probe.hpp"
 
+#include <CLI/CLI.hpp>
 #include <chrono>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>

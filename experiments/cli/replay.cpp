@@ -1,5 +1,6 @@
 #include "sim/replay/replay.hpp"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <fmt/format.h>

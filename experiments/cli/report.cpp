@@ -1,5 +1,6 @@
 #include "experiments/store/report.hpp"
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "experiments/cli/commands.hpp"

@@ -1,5 +1,6 @@
 #include "experiments/cli/report_options.hpp"
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "experiments/cli/options.hpp"
@@ -8,6 +9,7 @@
 #include "experiments/store/figures/latency_figure.hpp"
 #include "experiments/store/figures/pareto_figure.hpp"
 #include "experiments/store/figures/tradeoff_figure.hpp"
+#include "experiments/store/head_intervals.hpp"
 #include "models/base/error.hpp"
 #include "models/trace/trace.hpp"
 
@@ -69,6 +71,7 @@ ReportData read_runs(Store& store, const RunChoice& choice) {
     selection.runs.insert(selection.runs.end(), numbers.begin(), numbers.end());
   }
   if (!data.empty()) select_runs(data, selection);
+  read_head_intervals(store, data.replay);
   return data;
 }
 

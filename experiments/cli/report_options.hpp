@@ -1,12 +1,15 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <optional>
 #include <string>
 
 #include "experiments/store/report.hpp"
 #include "experiments/store/run_selection.hpp"
 #include "experiments/store/store.hpp"
+
+namespace CLI {
+class App;
+}
 
 namespace razorscope::cli {
 

@@ -1,5 +1,6 @@
 #include "experiments/cli/run_cost.hpp"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 
 namespace razorscope::cli {

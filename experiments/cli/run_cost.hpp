@@ -1,12 +1,15 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <exception>
 
 #include "experiments/cli/options.hpp"
 #include "experiments/cli/policy_options.hpp"
 #include "models/language/model_file.hpp"
 #include "models/language/shape.hpp"
+
+namespace CLI {
+class App;
+}
 
 namespace razorscope::cli {
 

@@ -1,5 +1,6 @@
 #include "experiments/cli/serve_options.hpp"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
 #include <fmt/format.h>

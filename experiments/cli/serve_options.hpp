@@ -1,6 +1,5 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -9,6 +8,10 @@
 #include "experiments/cli/options.hpp"
 #include "sim/serving/serving.hpp"
 #include "sim/serving/workloads/workload_source.hpp"
+
+namespace CLI {
+class App;
+}
 
 namespace razorscope::cli {
 

@@ -1,5 +1,6 @@
 #include "experiments/cli/sweep_commands.hpp"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
 #include <string_view>

@@ -1,5 +1,6 @@
 #include "experiments/cli/sweep_slurm.hpp"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>

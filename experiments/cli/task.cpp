@@ -1,5 +1,6 @@
 #include "sim/closed_loop/task.hpp"
 
+#include <CLI/CLI.hpp>
 #include <chrono>
 #include <fmt/format.h>
 #include <map>

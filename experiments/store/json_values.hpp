@@ -16,13 +16,18 @@ nlohmann::json or_null(const std::optional<T>& value) {
   return value ? nlohmann::json(*value) : nlohmann::json();
 }
 
-/// {key: mean, key_low: …, key_high: …}, the ends null where there is no interval.
+/// {key_low: …, key_high: …}, null where there is no interval.
+inline void put_interval(nlohmann::json& out, const std::string& key,
+                         const std::optional<Interval>& interval) {
+  out[key + "_low"] = interval ? nlohmann::json(interval->low) : nlohmann::json();
+  out[key + "_high"] = interval ? nlohmann::json(interval->high) : nlohmann::json();
+}
+
+/// {key: mean, key_low: …, key_high: …}.
 inline void put_estimate(nlohmann::json& out, const std::string& key, const std::string& interval_key,
                          const Estimate& estimate) {
   out[key] = estimate.mean;
-  out[interval_key + "_low"] = estimate.interval ? nlohmann::json(estimate.interval->low) : nlohmann::json();
-  out[interval_key + "_high"] =
-      estimate.interval ? nlohmann::json(estimate.interval->high) : nlohmann::json();
+  put_interval(out, interval_key, estimate.interval);
 }
 
 /// What a group's rows of any kind have in common.

@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "experiments/store/csv.hpp"
+#include "experiments/store/head_intervals.hpp"
 #include "experiments/store/json_values.hpp"
 #include "experiments/store/policy_label.hpp"
 #include "experiments/store/report_formats.hpp"
@@ -31,11 +32,15 @@ json policy_json(const TradeoffRow& row) {
               {"kept_tokens_mean", row.kept_tokens_mean},
               {"protected_heads", row.protected_heads},
               {"dropped_nothing", row.dropped_nothing}});
+  for (const HeadMean& mean : means_over_heads) put_interval(out, mean.key, row.intervals.*mean.interval);
   return out;
 }
 
 CsvColumns csv_columns(const TradeoffRow& row) {
   const auto number = [](auto value) { return fmt::to_string(value); };
+  const auto low = [](const std::optional<Interval>& i) { return i ? csv_number(i->low) : ""; };
+  const auto high = [](const std::optional<Interval>& i) { return i ? csv_number(i->high) : ""; };
+  const HeadIntervals& of_heads = row.intervals;
   return {{"model", csv_field(row.model)},
           {"model_sha256", csv_field(row.model_sha256)},
           {"text", csv_field(row.text)},
@@ -68,7 +73,13 @@ CsvColumns csv_columns(const TradeoffRow& row) {
           {"requested_policy", csv_field(row.requested_policy)},
           {"full_f16_bytes", csv_number(row.full_f16_bytes)},
           {"regret_mean", csv_number(row.regret_mean)},
-          {"read_tokens_mean", csv_number(row.read_tokens_mean)}};
+          {"read_tokens_mean", csv_number(row.read_tokens_mean)},
+          {"relative_error_low", low(of_heads.relative_error)},
+          {"relative_error_high", high(of_heads.relative_error)},
+          {"lost_mass_low", low(of_heads.lost_mass)},
+          {"lost_mass_high", high(of_heads.lost_mass)},
+          {"kl_low_nats", low(of_heads.kl)},
+          {"kl_high_nats", high(of_heads.kl)}};
 }
 
 }  // namespace

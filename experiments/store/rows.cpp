@@ -3,6 +3,8 @@
 #include <map>
 #include <utility>
 
+#include "experiments/store/head_intervals.hpp"
+
 namespace razorscope {
 namespace {
 
@@ -46,6 +48,7 @@ TradeoffRow tradeoff_row(const ReplayRecord& record) {
   row.kept_tokens_mean = result.kept_tokens_mean;
   row.protected_heads = result.protected_heads;
   row.dropped_nothing = result.dropped_nothing;
+  row.intervals = head_intervals(result.heads);
   return row;
 }
 

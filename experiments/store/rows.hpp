@@ -25,6 +25,14 @@ struct RunRow {
   std::optional<int64_t> full_f16_bytes;    // physical bytes of full+f16 after the same prefix
 };
 
+/// 95 % intervals of a replay's means over its query heads, by Student's t: how far heads differ. Nothing of
+/// fewer than two heads.
+struct HeadIntervals {
+  std::optional<Interval> relative_error;
+  std::optional<Interval> lost_mass;
+  std::optional<Interval> kl;
+};
+
 /// One replay as a line of the trade-off table. Bytes and tokens are those right after the prefix was
 /// compressed.
 struct TradeoffRow : RunRow {
@@ -50,6 +58,7 @@ struct TradeoffRow : RunRow {
   double kept_tokens_mean = 0.0;
   int protected_heads = 0;  // KV heads of all layers
   bool dropped_nothing = false;
+  HeadIntervals intervals = {};  // of a store's rows: see read_head_intervals
 };
 
 /// The table's rows of results that need not be stored. Where a record does not know full_f16_bytes, it is

@@ -1,6 +1,9 @@
 #include "gui/data/run_columns.hpp"
 
 #include <algorithm>
+#include <string_view>
+
+#include "experiments/store/head_intervals.hpp"
 
 namespace razorscope::gui {
 namespace {
@@ -247,6 +250,11 @@ std::vector<RunColumn> make_columns() {
          false, of_serving<&ServingResult::goodput>);
   figure("goodput_share", "Within level", "", "share of requests within the service level", share, false,
          false, of_serving<&ServingResult::goodput_share>);
+  for (RunColumn& column : columns) {
+    for (const HeadMean& mean : means_over_heads) {
+      if (std::string_view(column.key) == mean.key) column.of_heads = mean.interval;
+    }
+  }
   return columns;
 }
 

@@ -24,6 +24,8 @@ struct RunColumn {
   QString (*text)(const Snapshot&, const Run&) = nullptr;
   std::optional<double> (*number)(const Snapshot&, const Run&) = nullptr;
   std::optional<Interval> (*interval)(const Snapshot&, const Run&) = nullptr;  // 95 %
+  /// Of replays' means over heads; see HeadIntervalShelf.
+  std::optional<Interval> HeadIntervals::*of_heads = nullptr;
 
   bool is_number() const { return number != nullptr; }
   /// "Physical bytes (B)".

@@ -46,6 +46,16 @@ std::vector<TradeoffPoint> tradeoff_points(const Snapshot& snapshot, const std::
   return points;
 }
 
+bool spread_over_decades(const std::vector<TradeoffPoint>& points) {
+  std::vector<double> figures;
+  for (const TradeoffPoint& point : points) {
+    if (point.y > 0.0) figures.push_back(point.y);
+  }
+  if (figures.empty()) return false;
+  std::sort(figures.begin(), figures.end());
+  return figures[(figures.size() - 1) / 2] < 0.1 * figures.back();
+}
+
 std::vector<int> tradeoff_subjects(const Snapshot& snapshot, const std::vector<size_t>& places,
                                    const RunColumn& x, const RunColumn& y) {
   std::vector<size_t> runs(snapshot.subjects.size(), 0);

@@ -20,6 +20,10 @@ struct TradeoffPoint {
 std::vector<TradeoffPoint> tradeoff_points(const Snapshot& snapshot, const std::vector<size_t>& places,
                                            int subject, const RunColumn& x, const RunColumn& y);
 
+/// Whether a logarithmic axis shows figures upwards better: where at least half of those above 0 would lie in
+/// the lowest tenth of a linear one.
+bool spread_over_decades(const std::vector<TradeoffPoint>& points);
+
 /// Subjects of which a run among `places` has both figures, those with most runs first.
 std::vector<int> tradeoff_subjects(const Snapshot& snapshot, const std::vector<size_t>& places,
                                    const RunColumn& x, const RunColumn& y);

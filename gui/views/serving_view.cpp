@@ -12,6 +12,7 @@
 #include "gui/data/serving_curves.hpp"
 #include "gui/views/view.hpp"
 #include "gui/widgets/combo_choice.hpp"
+#include "gui/widgets/kept_zoom.hpp"
 #include "gui/widgets/picture_group.hpp"
 #include "gui/widgets/scatter_chart.hpp"
 #include "gui/widgets/short_ticker.hpp"
@@ -19,33 +20,6 @@
 
 namespace razorscope::gui {
 namespace {
-
-/// What the user has zoomed into, which stays where the same is read again.
-class KeptZoom {
- public:
-  explicit KeptZoom(Chart& chart) : chart_(chart), x_(range(Qt::Horizontal)), y_(range(Qt::Vertical)) {
-    chart_.resetZoom();
-    zoomed_x_ = x_ != range(Qt::Horizontal);
-    zoomed_y_ = y_ != range(Qt::Vertical);
-    restore();
-  }
-  /// Nothing happens where all was shown.
-  void restore() {
-    if (zoomed_x_) chart_.plot().xAxis->setRange(x_);
-    if (zoomed_y_) chart_.plot().yAxis->setRange(y_);
-  }
-
- private:
-  QCPRange range(Qt::Orientation axis) const {
-    return axis == Qt::Horizontal ? chart_.plot().xAxis->range() : chart_.plot().yAxis->range();
-  }
-
-  Chart& chart_;
-  QCPRange x_;
-  QCPRange y_;
-  bool zoomed_x_ = false;
-  bool zoomed_y_ = false;
-};
 
 /// Latency and throughput against load, a line a policy; below, what the current run's engines did over time.
 class ServingView final : public View {

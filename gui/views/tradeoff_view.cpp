@@ -6,9 +6,11 @@
 #include <map>
 #include <set>
 
+#include "gui/data/head_interval_shelf.hpp"
 #include "gui/data/tradeoff_points.hpp"
 #include "gui/views/view.hpp"
 #include "gui/widgets/column_box.hpp"
+#include "gui/widgets/kept_zoom.hpp"
 #include "gui/widgets/scatter_chart.hpp"
 
 namespace razorscope::gui {
@@ -42,7 +44,6 @@ class TradeoffView final : public View {
     front_->setChecked(true);
     front_->setToolTip(tr("Connect the runs that no comparable run beats in both"));
     chart_->setLogarithmic(Qt::Horizontal, true);
-    chart_->setLogarithmic(Qt::Vertical, true);
 
     auto* choices = new QHBoxLayout;
     choices->addWidget(new QLabel(tr("Show")));
@@ -62,6 +63,9 @@ class TradeoffView final : public View {
     connect(subject_, &QComboBox::activated, this, [this] { fill(false, true); });
     connect(front_, &QCheckBox::toggled, this, [this] { fill(false, false); });
     connect(chart_, &ScatterChart::drawnChanged, this, &TradeoffView::tell);
+    connect(chart_, &ScatterChart::logarithmicChanged, this, [this] {
+      if (chart_->isLogarithmic(Qt::Vertical) != usual_log_y_) chosen_log_y_ = true;
+    });
     chart_->setDescribe([this](const SeriesPoint& point) { return words(point); });
     connect(chart_, &ScatterChart::runClicked, this, &TradeoffView::pick);
   }
@@ -69,12 +73,13 @@ class TradeoffView final : public View {
   Picture* picture() override { return chart_; }
 
   QJsonObject saveState() const override {
-    return {{QStringLiteral("figure"), figure_->key()},
-            {QStringLiteral("bytes"), bytes_->key()},
-            {QStringLiteral("subject"), chosenSubject()},
-            {QStringLiteral("front"), front_->isChecked()},
-            {QStringLiteral("logX"), chart_->isLogarithmic(Qt::Horizontal)},
-            {QStringLiteral("logY"), chart_->isLogarithmic(Qt::Vertical)}};
+    QJsonObject state = {{QStringLiteral("figure"), figure_->key()},
+                         {QStringLiteral("bytes"), bytes_->key()},
+                         {QStringLiteral("subject"), chosenSubject()},
+                         {QStringLiteral("front"), front_->isChecked()},
+                         {QStringLiteral("logX"), chart_->isLogarithmic(Qt::Horizontal)}};
+    if (chosen_log_y_) state[QLatin1String("logY")] = chart_->isLogarithmic(Qt::Vertical);
+    return state;
   }
 
   void restoreState(const QJsonObject& state) override {
@@ -83,13 +88,17 @@ class TradeoffView final : public View {
     wanted_subject_ = state[QLatin1String("subject")].toString();
     front_->setChecked(state[QLatin1String("front")].toBool(true));
     chart_->setLogarithmic(Qt::Horizontal, state[QLatin1String("logX")].toBool(true));
-    chart_->setLogarithmic(Qt::Vertical, state[QLatin1String("logY")].toBool(true));
+    chosen_log_y_ = state.contains(QLatin1String("logY"));
+    if (chosen_log_y_) chart_->setLogarithmic(Qt::Vertical, state[QLatin1String("logY")].toBool());
     fill(true, true);
   }
 
  protected:
   void update(Changes changes) override {
-    if (changes & newSnapshot) chooseWhatThereIs();
+    if (changes & newSnapshot) {
+      if (const auto stored = explorer().snapshot()) head_intervals_.expire(stored->path);
+      chooseWhatThereIs();
+    }
     if (changes & (newSnapshot | newFilter | newTrial)) fill(true, !shown_before_);
     chart_->setSelected(explorer().selection());
   }
@@ -123,18 +132,41 @@ class TradeoffView final : public View {
       return;
     }
     if (subjects) fillSubjects(*stored);
-    const std::vector<TradeoffPoint> points =
+    std::vector<TradeoffPoint> points =
         tradeoff_points(*stored, explorer().visibleRuns(), subject_->currentData().toInt(), bytes_->column(),
                         figure_->column());
+    addHeadIntervals(*stored, points);
     chart_->setMessage(points.empty()
                            ? tr("None of these runs has both a figure “%1” and a figure “%2”.\nChoose "
                                 "another figure, or change the filter.")
                                  .arg(figure_->column().heading(), bytes_->column().heading())
                            : QString());
+    if (fit && !chosen_log_y_) {
+      usual_log_y_ = spread_over_decades(points);
+      chart_->setLogarithmic(Qt::Vertical, usual_log_y_);
+    }
     chart_->setAxisLabels(bytes_->column().heading(), figure_->column().heading());
     chart_->setCaption(subject_->currentData().toInt() < 0 ? QString() : subject_->currentText());
     chart_->setSeries(seriesOf(*stored, points), fit);
     shown_before_ = !points.empty();
+  }
+
+  /// Those that are there; the others follow as soon as they were read.
+  void addHeadIntervals(const Snapshot& stored, std::vector<TradeoffPoint>& points) {
+    const auto of_heads = figure_->column().of_heads;
+    if (of_heads == nullptr) return;
+    std::vector<int64_t> replays;
+    for (TradeoffPoint& point : points) {
+      const Run& run = stored.runs[point.place];
+      if (run.kind != RunKind::replay) continue;
+      replays.push_back(run.ref.id);
+      if (const HeadIntervals* known = head_intervals_.find(run.ref.id)) point.interval = known->*of_heads;
+    }
+    head_intervals_.read(explorer(), this, replays, [this] {
+      KeptZoom zoom(*chart_);
+      fill(false, true);
+      zoom.restore();
+    });
   }
 
   void fillSubjects(const Snapshot& stored) {
@@ -182,7 +214,10 @@ class TradeoffView final : public View {
         line.points = std::move(members);
       }
     }
+    // In front of policies that keep all tokens, and are as large and as good.
+    auto full = families.extract(QStringLiteral("full"));
     for (auto& [family, series] : families) all.push_back(std::move(series));
+    if (full) all.push_back(std::move(full.mapped()));
     addTrial(stored, all);
     return all;
   }
@@ -218,6 +253,7 @@ class TradeoffView final : public View {
       text +=
           QStringLiteral(" [%1, %2]")
               .arg(figure_text(point.interval->low, y.format), figure_text(point.interval->high, y.format));
+      if (run->kind == RunKind::replay) text += tr(" over heads");
     }
     if (on_front_.contains(*point.run)) text += tr("\non the front");
     return text + QStringLiteral("\n%1").arg(stored->subjects[static_cast<size_t>(run->subject)]);
@@ -244,7 +280,10 @@ class TradeoffView final : public View {
   QLabel* note_;
   QString wanted_subject_;  // of a session, until a database has it
   std::set<RunRef> on_front_;
+  HeadIntervalShelf head_intervals_;
   size_t fronts_left_out_ = 0;
+  bool usual_log_y_ = false;   // what suits the figures that are shown
+  bool chosen_log_y_ = false;  // by the user
   bool shown_before_ = false;
 };
 

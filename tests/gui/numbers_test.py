@@ -16,6 +16,7 @@ import unittest
 RAZORSCOPE, EXPLORER, SOURCE = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
 FOLDER = pathlib.Path(tempfile.mkdtemp(prefix="razorscope_numbers_"))
 DATABASE = FOLDER / "results.db"
+OTHER = FOLDER / "other.db"  # the same policies on another text of the same name
 MODEL = SOURCE / "models/language/data/tiny-alibi.gguf"
 ENVIRONMENT = {**os.environ, "XDG_DATA_HOME": str(FOLDER / "data"), "XDG_CONFIG_HOME": str(FOLDER / "config"),
                "QT_QPA_PLATFORM": "offscreen"}
@@ -41,13 +42,19 @@ def exported(view, *options):
     return list(csv.DictReader(io.StringIO(path.read_text())))
 
 
+def replay(sentence, database):
+    folder = database.with_suffix("")
+    folder.mkdir()
+    text = folder / "text.txt"
+    text.write_text(sentence * 40)
+    run(RAZORSCOPE, "record", "--model", MODEL, "--text", text, "--tokens", 160, "--out", folder / "t.trace")
+    run(RAZORSCOPE, "replay", "--trace", folder / "t.trace", "--prefix", 144, "--steps", 8,
+        "--policies", "full;window:sinks=4,recent=20;razor:recent=20", "--db", database)
+
+
 def setUpModule():
-    trace = FOLDER / "t.trace"
-    text = FOLDER / "text.txt"
-    text.write_text("The harbour was quiet, and nobody asked what the sea would bring tomorrow. " * 40)
-    run(RAZORSCOPE, "record", "--model", MODEL, "--text", text, "--tokens", 160, "--out", trace)
-    run(RAZORSCOPE, "replay", "--trace", trace, "--prefix", 144, "--steps", 8, "--policies", "full;window:sinks=4,recent=20;razor:recent=20",
-        "--db", DATABASE)
+    replay("The harbour was quiet, and nobody asked what the sea would bring tomorrow. ", DATABASE)
+    replay("Of all the boats that left that night, only two were ever spoken of again. ", OTHER)
     for seed in (1, 2, 3):
         run(RAZORSCOPE, "probe", "--model", MODEL, "--block", 20, "--repeats", 2, "--seed", seed, "--db", DATABASE)
     run(RAZORSCOPE, "serve", "--device", "L40S", "--model", "llama-3.1-8b", "--policies", "full;razor", "--rates", "1,4",
@@ -78,6 +85,32 @@ class NumbersTest(unittest.TestCase):
                                "ttft_p90_ms": of_run["ttft_ms"]["p90"], "tpot_p99_ms": of_run["tpot_ms"]["p99"],
                                "output_tokens_per_second": of_run["token_rate"]}.items():
                 self.assertAlmostEqual(float(line[key]), value, delta=1e-9 * abs(value), msg=key)
+
+    def test_error_bars_of_replays_are_those_of_report(self):
+        for key in ("relative_error_mean", "lost_mass_mean", "kl_mean"):
+            groups = json.loads(run(RAZORSCOPE, "report", "--db", DATABASE, "--format", "json"))["groups"]
+            printed = {row["run"]: (row[key], row[f"{key}_low"], row[f"{key}_high"]) for row in groups[0]["policies"]}
+            shown = {int(line["run"]): tuple(map(float, list(line.values())[2:5]))
+                     for line in exported("tradeoff", "--state", json.dumps({"figure": key})) if line["run"]}
+            self.assertEqual(shown, printed)
+            self.assertTrue(all(low < mean < high for mean, low, high in list(printed.values())[1:]), printed)
+
+    def test_comparisons_are_those_of_report(self):
+        keys = ("a_run", "b_run", "figure", "a", "b", "difference", "low", "high", "interval", "changed")
+        for state, databases in (({"other": str(OTHER)}, (DATABASE, OTHER)), ({"other": str(DATABASE)}, (DATABASE, DATABASE))):
+            document = json.loads(run(RAZORSCOPE, "report", "--compare", *databases, "--json"))
+            printed = [{"a_run": pair["a_run"], "b_run": pair["b_run"], **figure} for pair in document["pairs"] for figure in pair["figures"]]
+            self.assertGreater(len(printed), 10)
+            shown = [{key: line[key] if key in ("figure", "interval") else json.loads(line[key] or "null") for key in keys}
+                     for line in exported("compare", "--state", json.dumps(state))]
+            for line in shown:
+                line["changed"] = line["changed"] == 1
+
+            def by_name(line):
+                return line["a_run"], line["b_run"], line["figure"]
+
+            self.assertEqual(sorted(shown, key=by_name), sorted(printed, key=by_name))
+            self.assertEqual(any(line["difference"] != 0 for line in printed), databases[0] != databases[1])
 
     def heads(self, sql):
         return list(csv.DictReader(io.StringIO(run(RAZORSCOPE, "sql", sql, "--db", DATABASE, "--format", "csv"))))

@@ -20,6 +20,7 @@ razorscope_tests(gui
   window_test.cpp
 )
 target_link_libraries(razorscope_gui_tests PRIVATE razorscope_gui Qt6::Test)
+target_precompile_headers(razorscope_gui_tests PRIVATE ${CMAKE_SOURCE_DIR}/gui/widgets/plot_library.hpp <QTest>)
 # The command line, whose numbers are the same, and which runs sweeps.
 target_compile_definitions(razorscope_gui_tests PRIVATE RAZORSCOPE_PROGRAM="$<TARGET_FILE:razorscope>")
 add_dependencies(razorscope_gui_tests razorscope)

@@ -7,7 +7,9 @@
 #include <QTableView>
 #include <gmock/gmock.h>
 
+#include "experiments/store/head_intervals.hpp"
 #include "gui/data/run_table_model.hpp"
+#include "gui/data/tradeoff_points.hpp"
 #include "gui/views/view.hpp"
 #include "gui/widgets/scatter_chart.hpp"
 #include "models/base/error.hpp"
@@ -42,10 +44,10 @@ class ViewsTest : public testing::WithDatabase {
 TEST_F(ViewsTest, TradeoffHasASeriesAFamilyAndTheFront) {
   const auto view = shown(make_tradeoff_view);
   auto* chart = view->findChild<ScatterChart*>();
-  EXPECT_EQ(chart->legendTexts(), (QStringList{QStringLiteral("front"), QStringLiteral("full"),
-                                               QStringLiteral("razor"), QStringLiteral("window")}));
+  EXPECT_EQ(chart->legendTexts(), (QStringList{QStringLiteral("front"), QStringLiteral("razor"),
+                                               QStringLiteral("window"), QStringLiteral("full")}));
   ASSERT_EQ(chart->series().size(), 4U);
-  EXPECT_EQ(chart->series()[2].points.size(), 3U);
+  EXPECT_EQ(chart->series()[1].points.size(), 3U);
   EXPECT_TRUE(chart->message().isEmpty());
   const QString csv = exported(*view, "a.csv");
   EXPECT_THAT(csv.toStdString(), ::testing::HasSubstr("\nrazor,0.3"));
@@ -54,7 +56,7 @@ TEST_F(ViewsTest, TradeoffHasASeriesAFamilyAndTheFront) {
 TEST_F(ViewsTest, TradeoffSelectsWhatIsClicked) {
   const auto view = shown(make_tradeoff_view);
   auto* chart = view->findChild<ScatterChart*>();
-  const SeriesPoint& point = chart->series()[2].points[0];
+  const SeriesPoint& point = chart->series()[1].points[0];
   QTest::mouseClick(&chart->plot(), Qt::LeftButton, {}, chart->positionOf(point).toPoint());
   EXPECT_EQ(explorer.currentRun(), point.run);
 }
@@ -89,6 +91,60 @@ TEST_F(ViewsTest, TradeoffShowsIntervalsOfEvaluations) {
   ASSERT_TRUE(point.interval);
   EXPECT_DOUBLE_EQ(point.interval->high, 0.25);
   EXPECT_EQ(chart->plot().plottableCount(), 5);  // the front, two families, and their intervals
+}
+
+TEST_F(ViewsTest, TradeoffShowsIntervalsOfReplaysOverTheirHeads) {
+  const auto view = shown(make_tradeoff_view);
+  const auto* chart = view->findChild<ScatterChart*>();
+  Store store = Store::open_read_only(path());
+  int intervals = 0;
+  for (const Series& series : chart->series()) {
+    for (const SeriesPoint& point : series.points) {
+      if (!point.run) continue;  // of the front
+      const auto expected = head_intervals(store.head_errors(point.run->id)).relative_error;
+      ASSERT_TRUE(expected && point.interval) << series.name.toStdString();
+      EXPECT_EQ(point.interval->low, expected->low);
+      EXPECT_EQ(point.interval->high, expected->high);
+      ++intervals;
+    }
+  }
+  EXPECT_EQ(intervals, 6);
+}
+
+TEST_F(ViewsTest, TradeoffKeepsItsZoomWhereIntervalsFollow) {
+  const std::unique_ptr<View> view(make_tradeoff_view(explorer, nullptr));
+  view->resize(1000, 700);
+  view->show();
+  auto* chart = view->findChild<ScatterChart*>();
+  ASSERT_TRUE(wait_for([&] { return !chart->series().empty(); }));
+  chart->plot().yAxis->setRange(0.1, 0.2);
+  ASSERT_TRUE(wait_for([&] { return chart->series()[1].points[0].interval.has_value(); }));
+  EXPECT_EQ(chart->plot().yAxis->range(), QCPRange(0.1, 0.2));
+}
+
+TEST_F(ViewsTest, TradeoffHasALogarithmicAxisWhereItIsOfUse) {
+  const auto view = shown(make_tradeoff_view);
+  auto* chart = view->findChild<ScatterChart*>();
+  EXPECT_FALSE(chart->isLogarithmic(Qt::Vertical));  // all but one between 0.2 and 0.5
+  EXPECT_FALSE(view->saveState().contains(QLatin1String("logY")));
+  chart->setLogarithmic(Qt::Vertical, true);
+  const QJsonObject chosen = view->saveState();
+  EXPECT_TRUE(chosen[QLatin1String("logY")].toBool());
+  explorer.setFilter({});
+  view->restoreState({});
+  EXPECT_FALSE(chart->isLogarithmic(Qt::Vertical));
+  view->restoreState(chosen);
+  EXPECT_TRUE(chart->isLogarithmic(Qt::Vertical));
+
+  const auto points = [](std::initializer_list<double> figures) {
+    std::vector<TradeoffPoint> made;
+    for (const double figure : figures) made.push_back({.y = figure});
+    return made;
+  };
+  EXPECT_TRUE(spread_over_decades(points({0.0, 0.001, 0.002, 0.003, 0.5})));
+  EXPECT_FALSE(spread_over_decades(points({0.0, 0.001, 0.2, 0.3, 0.5})));
+  EXPECT_FALSE(spread_over_decades(points({0.0})));
+  EXPECT_FALSE(spread_over_decades({}));
 }
 
 TEST_F(ViewsTest, TradeoffShowsWhatIsTriedWhereItCanBeCompared) {

@@ -1,5 +1,7 @@
 #include "experiments/cli/bench/bench.hpp"
 
+#include <CLI/CLI.hpp>
+
 #include "experiments/cli/commands.hpp"
 #include "experiments/cli/options.hpp"
 

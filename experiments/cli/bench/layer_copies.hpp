@@ -19,7 +19,7 @@ struct LayerSize {
   int kv_heads = 8;   // of all sequences together
   int group = 4;      // query heads that share a KV head
   int head_size = 128;
-  bool razor = false;  // 15 % of the heads whole, a fifth of the slots in the others
+  bool razor = false;          // 15 % of the heads whole, a fifth of the slots in the others
   bool byte_products = false;  // see GroupQuery
 };
 

@@ -1,5 +1,6 @@
 #include "sim/replay/replay.hpp"
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <omp.h>
 

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <tuple>
 
+#include "experiments/store/head_intervals.hpp"
 #include "sim/closed_loop/task.hpp"
 
 namespace razorscope {
@@ -45,17 +46,6 @@ FigureDifference estimate(const char* figure, const Estimate& a, const Estimate&
   return out;
 }
 
-/// Figures of replays that are means over query heads.
-struct HeadMean {
-  const char* figure;
-  double TradeoffRow::*of_run;
-  double HeadErrors::*of_head;
-};
-constexpr HeadMean head_means[] = {
-    {"relative_error_mean", &TradeoffRow::relative_error_mean, &HeadErrors::relative_error},
-    {"lost_mass_mean", &TradeoffRow::lost_mass_mean, &HeadErrors::lost_mass},
-    {"kl_mean_nats", &TradeoffRow::kl_mean, &HeadErrors::kl}};
-
 }  // namespace
 
 std::string name_key(const TradeoffRow& row) { return run_key(row); }
@@ -73,7 +63,7 @@ std::string name_key(const CapacityRow& row) {
 
 Figures differences(const TradeoffRow& a, const TradeoffRow& b) {
   Figures out;
-  for (const HeadMean& mean : head_means)
+  for (const HeadMean& mean : means_over_heads)
     out.push_back({.figure = mean.figure, .a = a.*mean.of_run, .b = b.*mean.of_run});
   out.push_back(exact("kept_tokens_mean", a.kept_tokens_mean, b.kept_tokens_mean));
   out.push_back(
@@ -89,7 +79,7 @@ void add_head_intervals(Figures& figures, const std::vector<HeadErrors>& a,
     if (!heads.contains({head.layer, head.query_head})) return;
   }
   if (a.size() != b.size()) return;  // of models with different shapes
-  for (const HeadMean& mean : head_means) {
+  for (const HeadMean& mean : means_over_heads) {
     std::vector<double> values;
     for (const HeadErrors& head : b)
       values.push_back(head.*mean.of_head - heads.at({head.layer, head.query_head})->*mean.of_head);
