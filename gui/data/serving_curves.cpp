@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
+#include "experiments/store/figures/bounds.hpp"
 #include "experiments/store/figures/palette.hpp"
 
 namespace razorscope::gui {
@@ -64,7 +66,32 @@ double measured(const ServingRow& row, const LoadMeasure& measure, const Latency
   return 1e3 * (row.result.*measure.latency.*percentile.value);
 }
 
-LoadCurves load_curves(const Snapshot& snapshot, const std::vector<size_t>& places, int subject) {
+QString load_words(const ServingRow& row, const LoadMeasure& measure) {
+  QStringList names;
+  QStringList figures;
+  for (const LatencyPercentile& percentile : latency_percentiles()) {
+    figures += figure_text(measured(row, measure, percentile), measure.format);
+    names += QString::fromUtf8(percentile.key);
+    if (measure.latency == nullptr) break;
+  }
+  QString name = QString::fromUtf8(measure.title);
+  if (measure.latency != nullptr) name += u' ' + names.join(u'/');
+  const QString rate = row.rate
+                           ? QStringLiteral("%1 requests/s").arg(figure_text(*row.rate, FigureKind::rate))
+                           : QStringLiteral("all requests at once");
+  QString text = QStringLiteral("%1 at %2\n%3: %4 %5")
+                     .arg(policy_text(row.policy), rate, name, figures.join(QStringLiteral(" / ")),
+                          QString::fromUtf8(measure.unit));
+  if (!row.level.empty()) {
+    text += QStringLiteral("\n%1 of requests within the service level, %2 of them a second")
+                .arg(figure_text(row.result.goodput_share, FigureKind::share),
+                     figure_text(row.result.goodput, FigureKind::rate));
+  }
+  return text;
+}
+
+LoadCurves load_curves(const Snapshot& snapshot, const std::vector<size_t>& places, int subject,
+                       const std::vector<RunRef>& keep) {
   LoadCurves out;
   std::map<std::string, size_t> index;
   for (const size_t place : places) {
@@ -75,10 +102,19 @@ LoadCurves load_curves(const Snapshot& snapshot, const std::vector<size_t>& plac
       ++out.at_once;
       continue;
     }
+    out.places.push_back(place);
     const auto [found, is_new] = index.try_emplace(row.policy, out.curves.size());
     if (is_new) out.curves.push_back({row.policy, {}, 0});
     out.curves[found->second].places.push_back(place);
   }
+  std::set<std::string> kept;
+  for (const RunRef& ref : keep) {
+    const Run* run = snapshot.find(ref);
+    if (run != nullptr && run->kind == RunKind::serving) kept.insert(snapshot.serving(*run).policy);
+  }
+  out.left_out = keep_heaviest(out.curves, most_curves, [&](const LoadCurve& curve) {
+    return std::pair(kept.contains(curve.policy), curve.places.size());
+  });
   std::map<std::string_view, size_t> families;
   for (LoadCurve& curve : out.curves) {
     curve.nth_of_family = families[policy_style(curve.policy).paint.name]++;

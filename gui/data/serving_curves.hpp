@@ -35,6 +35,9 @@ const std::vector<LatencyPercentile>& latency_percentiles();
 /// As stored: latencies in milliseconds.
 double measured(const ServingRow& row, const LoadMeasure& measure, const LatencyPercentile& percentile);
 
+/// A run, in words, where it is drawn by this measure: of a latency with all percentiles.
+QString load_words(const ServingRow& row, const LoadMeasure& measure);
+
 /// A policy's runs, by rate.
 struct LoadCurve {
   std::string policy;          // canonical name
@@ -44,10 +47,14 @@ struct LoadCurve {
 
 /// What may be compared: runs that differ in policy and rate alone.
 struct LoadCurves {
-  std::vector<LoadCurve> curves;
-  size_t at_once = 0;  // runs whose requests arrive all at once, which have no rate
+  std::vector<LoadCurve> curves;  // no more than can be told apart
+  std::vector<size_t> places;     // of all runs with a rate, drawn or not
+  size_t left_out = 0;            // policies with fewer runs that have no curve
+  size_t at_once = 0;             // runs whose requests arrive all at once, which have no rate
 };
-LoadCurves load_curves(const Snapshot& snapshot, const std::vector<size_t>& places, int subject);
+/// Policies of runs in `keep` are not left out.
+LoadCurves load_curves(const Snapshot& snapshot, const std::vector<size_t>& places, int subject,
+                       const std::vector<RunRef>& keep);
 
 /// Subjects of workloads served among `places`, those with most runs first.
 std::vector<int> serving_subjects(const Snapshot& snapshot, const std::vector<size_t>& places);

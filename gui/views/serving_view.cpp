@@ -72,6 +72,8 @@ class ServingView final : public View {
     for (ScatterChart* chart : {left_, right_}) {
       connect(chart, &ScatterChart::runClicked, this, &ServingView::pick);
     }
+    left_->setDescribe([this](const SeriesPoint& point) { return words(point, latency()); });
+    right_->setDescribe([this](const SeriesPoint& point) { return words(point, throughput()); });
     // A policy that is hidden in one is hidden in both.
     connect(left_, &Chart::hiddenChanged, this, [this] { right_->setHidden(left_->hidden()); });
     connect(right_, &Chart::hiddenChanged, this, [this] { left_->setHidden(right_->hidden()); });
@@ -84,9 +86,7 @@ class ServingView final : public View {
     const auto stored = explorer().snapshot();
     if (!stored) return {};
     ReportData shown;
-    for (const LoadCurve& curve : curves_.curves) {
-      for (const size_t place : curve.places) shown.serving.push_back(stored->serving(stored->runs[place]));
-    }
+    for (const size_t place : curves_.places) shown.serving.push_back(stored->serving(stored->runs[place]));
     return QString::fromStdString(format_whole_report(shown, ReportFormat::csv, ReportSection::serving));
   }
 
@@ -120,8 +120,10 @@ class ServingView final : public View {
     if (changes & newSnapshot) shown_run_.reset();
     if (changes & (newSnapshot | newFilter)) {
       fillAgain();
-    } else {
+    } else if (!showsSelection()) {
       fill(false);
+    } else {
+      select();
     }
     showRun();
   }
@@ -149,6 +151,7 @@ class ServingView final : public View {
       percentile_->addItem(QString::fromUtf8(percentile.key), QString::fromUtf8(percentile.key));
     percentile_->addItem(tr("all three"), QStringLiteral("all"));
     percentile_->setCurrentIndex(1);
+    note_->setObjectName(QStringLiteral("note"));
     note_->setWordWrap(true);
     note_->hide();
     choices_ = new QHBoxLayout;
@@ -187,6 +190,25 @@ class ServingView final : public View {
     choose_data(*subject_, run->subject);
   }
 
+  /// Whether what is drawn has the subject that is chosen, and a curve for each selected run of it.
+  bool showsSelection() const {
+    const auto stored = explorer().snapshot();
+    if (!stored || shown_subject_ != subject_->currentText()) return false;
+    return std::all_of(
+        explorer().selection().begin(), explorer().selection().end(), [&](const RunRef& selected) {
+          const Run* run = stored->find(selected);
+          if (run == nullptr || run->kind != RunKind::serving || !stored->serving(*run).rate) return true;
+          return run->subject != subject_->currentData().toInt() ||
+                 std::any_of(curves_.curves.begin(), curves_.curves.end(), [&](const LoadCurve& curve) {
+                   return curve.policy == stored->serving(*run).policy;
+                 });
+        });
+  }
+
+  void select() {
+    for (ScatterChart* chart : {left_, right_}) chart->setSelected(explorer().selection());
+  }
+
   const Run* currentServing() const {
     const auto stored = explorer().snapshot();
     if (!stored) return nullptr;
@@ -219,7 +241,8 @@ class ServingView final : public View {
   void fill(bool fit) {
     const auto stored = explorer().snapshot();
     curves_ = stored && subject_->count() > 0
-                  ? load_curves(*stored, explorer().visibleRuns(), subject_->currentData().toInt())
+                  ? load_curves(*stored, explorer().visibleRuns(), subject_->currentData().toInt(),
+                                explorer().selection())
                   : LoadCurves();
     const QString why =
         !stored ? tr("No database is open.")
@@ -230,8 +253,14 @@ class ServingView final : public View {
                                  : QString();
     for (ScatterChart* chart : {left_, right_}) chart->setMessage(why);
     subject_->setToolTip(subject_->currentText());
-    note_->setText(tr("Not drawn: %1 runs whose requests arrive all at once.").arg(curves_.at_once));
-    note_->setVisible(curves_.at_once > 0 && !curves_.curves.empty());
+    QStringList notes;
+    if (curves_.at_once > 0)
+      notes += tr("Not drawn: %L1 runs whose requests arrive all at once.").arg(curves_.at_once);
+    if (curves_.left_out > 0)
+      notes += tr("Not drawn: %L1 more policies; those of selected runs are, and the filter chooses.")
+                   .arg(curves_.left_out);
+    note_->setText(notes.join(u' '));
+    note_->setVisible(!notes.isEmpty() && !curves_.curves.empty());
     const QString before = std::exchange(shown_subject_, why.isEmpty() ? subject_->currentText() : QString());
     fit = fit || shown_subject_ != before;
     if (!why.isEmpty()) {
@@ -248,7 +277,7 @@ class ServingView final : public View {
         tr("%1: %2").arg(QString::fromUtf8(throughput().title), QString::fromUtf8(throughput().help)));
     left_->setSeries(latencySeries(*stored), fit);
     right_->setSeries(throughputSeries(*stored), fit);
-    for (ScatterChart* chart : {left_, right_}) chart->setSelected(explorer().selection());
+    select();
   }
 
   QString latencyName() const {
@@ -279,27 +308,15 @@ class ServingView final : public View {
     for (const size_t place : curve.places) {
       const Run& run = stored.runs[place];
       const ServingRow& row = stored.serving(run);
-      const double value = measured(row, measure, percentile);
-      const QString name = measure.latency == nullptr
-                               ? QString::fromUtf8(measure.title)
-                               : QStringLiteral("%1 %2").arg(QString::fromUtf8(measure.title),
-                                                             QString::fromUtf8(percentile.key));
-      series.points.push_back({*row.rate, value, {}, run.ref, words(series.name, row, name, value, measure)});
+      series.points.push_back({*row.rate, measured(row, measure, percentile), {}, run.ref, {}});
     }
     return series;
   }
 
-  static QString words(const QString& policy, const ServingRow& row, const QString& name, double value,
-                       const LoadMeasure& measure) {
-    QString text = tr("%1 at %2 requests/s\n%3: %4 %5")
-                       .arg(policy, figure_text(*row.rate, FigureKind::rate), name,
-                            figure_text(value, measure.format), QString::fromUtf8(measure.unit));
-    if (!row.level.empty()) {
-      text += tr("\n%1 of requests within the service level, %2 of them a second")
-                  .arg(figure_text(row.result.goodput_share, FigureKind::share),
-                       figure_text(row.result.goodput, FigureKind::rate));
-    }
-    return text;
+  QString words(const SeriesPoint& point, const LoadMeasure& measure) const {
+    const auto stored = explorer().snapshot();
+    const Run* run = stored && point.run ? stored->find(*point.run) : nullptr;
+    return run == nullptr ? QString() : load_words(stored->serving(*run), measure);
   }
 
   std::vector<Series> latencySeries(const Snapshot& stored) const {

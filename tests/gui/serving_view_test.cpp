@@ -87,6 +87,36 @@ TEST_F(ServingViewTest, AClickSelectsTheRunAndShowsItsTimeline) {
   EXPECT_EQ(point.x, 4.0);
 }
 
+TEST_F(ServingViewTest, TellsAllPercentilesOfARun) {
+  OpenedView opened(make_serving_view, path_);
+  const QString words = latency(opened).wordsOf(latency(opened).series()[2].points[2]);
+  EXPECT_TRUE(words.startsWith("razor/weighted+f16 at 4 requests/s\nTTFT p50/p90/p99: "))
+      << words.toStdString();
+  EXPECT_TRUE(words.contains(" / 1000 / ")) << words.toStdString();
+  EXPECT_TRUE(throughput(opened)
+                  .wordsOf(throughput(opened).series()[0].points[0])
+                  .contains("Goodput: 1.5 requests/s"));
+}
+
+TEST_F(ServingViewTest, DrawsAsManyPoliciesAsCanBeToldApartAndThoseThatAreSelected) {
+  int64_t last = 0;
+  Store store = Store::open_for_writing(path_);
+  for (int recent = 1; recent <= 20; ++recent) {
+    ServingRecord record = serving_of("window:recent=" + std::to_string(recent), 2.0);
+    record.workload.pattern = "poisson:requests=2";
+    record.workload.hash = "same";
+    last = store.add_serving(record);
+  }
+  OpenedView opened(make_serving_view, path_);
+  EXPECT_EQ(latency(opened).series().size(), 12U + 1U);
+  EXPECT_TRUE(opened.text("note").contains("11 more policies"));
+  EXPECT_EQ(opened.view().csv().count('\n'), 1 + 9 + 20);
+  EXPECT_EQ(latency(opened).series()[11].name, "window:recent=17+f16");
+  opened.select({{true, last}});
+  ASSERT_EQ(latency(opened).series().size(), 12U + 1U);
+  EXPECT_EQ(latency(opened).series()[11].name, "window:recent=20+f16");
+}
+
 TEST_F(ServingViewTest, FollowsASelectionToItsSubject) {
   OpenedView opened(make_serving_view, path_);
   EXPECT_EQ(opened.control<QComboBox>("What was served, on what").count(), 2);

@@ -20,6 +20,7 @@
 #include <unistd.h>
 #include <vector>
 
+#include "experiments/store/head_intervals.hpp"
 #include "experiments/store/policy_label.hpp"
 #include "experiments/store/report.hpp"
 #include "experiments/store/schema.hpp"
@@ -229,7 +230,9 @@ TEST_F(StoreTest, GivesBackWhatWasStored) {
   elsewhere.result.compressed.keys = 70000;
   store.add_replay(elsewhere);
 
-  const std::vector<TradeoffRow> rows = Store::open_read_only(file()).tradeoff();
+  Store reader = Store::open_read_only(file());
+  std::vector<TradeoffRow> rows = reader.tradeoff();
+  read_head_intervals(reader, rows);
   ASSERT_EQ(rows.size(), 3U);
   const auto row =
       std::find_if(rows.begin(), rows.end(), [&](const TradeoffRow& r) { return r.run_id == run; });
@@ -240,6 +243,11 @@ TEST_F(StoreTest, GivesBackWhatWasStored) {
   direct.run_id = row->run_id;
   direct.full_f16_bytes = row->full_f16_bytes;
   EXPECT_EQ(report_json({direct}), report_json({*row}));
+  ASSERT_TRUE(row->intervals.relative_error);
+  // Of heads with 0.25, 1.25, ... 5.25 (t quantile of 5 degrees of freedom: 2.570582).
+  const auto half = 2.5705818356363141 * std::sqrt(3.5 / 6.0);
+  EXPECT_NEAR(row->intervals.relative_error->low, 2.75 - half, 1e-12);
+  EXPECT_NEAR(row->intervals.relative_error->high, 2.75 + half, 1e-12);
   EXPECT_EQ(row->equal_bytes_target, 4'000'000'000);
   EXPECT_EQ(row->model_sha256, "m1");
   EXPECT_EQ(row->trace_hash, "c1");
