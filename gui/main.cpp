@@ -47,7 +47,12 @@ int run(QApplication& application) {
   const HeadlessOptions options(parser);
   parser.addPositionalArgument(QStringLiteral("DATABASE"), QStringLiteral("results of the command line"),
                                QStringLiteral("[DATABASE]"));
-  parser.process(application);
+  if (!parser.parse(QApplication::arguments())) {
+    const QStringList unknown = parser.unknownOptionNames();
+    throw InputError(unknown.isEmpty() ? "command line" : "--" + unknown.front().toStdString(),
+                     parser.errorText().toStdString() + "; --help lists the options");
+  }
+  parser.process(application);  // --help and --version
   const QStringList files = parser.positionalArguments();
   if (files.size() > 1) throw InputError("DATABASE", "one file at a time");
   if (options.isHeadless(parser)) return run_headless(parser, options, files.value(0));

@@ -63,6 +63,9 @@ Connection::Connection(const std::filesystem::path& path, Access access, std::ch
   if (std::filesystem::is_directory(path_, unknown)) {
     throw InputError(path_.string(), "is a folder, not a results database");
   }
+  // SQLite would wait for the other end of a pipe.
+  if (std::filesystem::exists(path_, unknown) && !std::filesystem::is_regular_file(path_, unknown))
+    throw InputError(path_.string(), "is a device or a pipe, not a results database");
   if (access_ == Access::read_only) {
     if (!std::filesystem::exists(path_, unknown)) throw InputError(path_.string(), "there is no such file");
     const auto deadline = std::chrono::steady_clock::now() + being_made;

@@ -10,7 +10,7 @@ namespace razorscope {
 
 /// A figure of a replay that is a mean over its query heads.
 struct HeadMean {
-  const char* key;     // in JSON and CSV, and in the explorer
+  const char* key;     // in JSON, and of the explorer's columns
   const char* figure;  // in the database, and in comparisons
   double TradeoffRow::*of_run;
   double HeadErrors::*of_head;

@@ -14,6 +14,7 @@
 #include "gui/data/format.hpp"
 #include "gui/views/view.hpp"
 #include "gui/widgets/scatter_chart.hpp"
+#include "gui/widgets/wrapped_label.hpp"
 
 namespace razorscope::gui {
 namespace {
@@ -37,7 +38,7 @@ class CompareView final : public View {
     chart_->setCanBeLogarithmic(Qt::Vertical, false);
     chart_->setAxisLabels({}, tr("B − A, in % of A"));
     chart_->setFit([this] { fitAxes(); });
-    summary_->setWordWrap(true);
+    wrap_words(*summary_);
     summary_->setTextInteractionFlags(Qt::TextSelectableByMouse);
     summary_->setObjectName(QStringLiteral("comparison"));
     summary_->setAccessibleName(tr("What is compared"));
@@ -79,6 +80,7 @@ class CompareView final : public View {
 
   Picture* picture() override { return &both_; }
   QString csv() const override { return model_->csv(); }
+  QString nothingToExport() const override { return compared_ ? QString() : chart_->message(); }
   bool isBusy() const override { return View::isBusy() || waiting_; }
 
   QJsonObject saveState() const override {

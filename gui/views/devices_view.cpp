@@ -8,6 +8,7 @@
 #include "gui/views/view.hpp"
 #include "gui/widgets/picture_group.hpp"
 #include "gui/widgets/plan_charts.hpp"
+#include "gui/widgets/wrapped_label.hpp"
 #include "models/devices/catalogue.hpp"
 #include "models/language/shape_catalogue.hpp"
 
@@ -29,7 +30,7 @@ class DevicesView final : public View {
     problems_->setObjectName(QStringLiteral("problems"));
     notes_->setObjectName(QStringLiteral("notes"));
     for (QLabel* label : {summary_, problems_, notes_}) {
-      label->setWordWrap(true);
+      wrap_words(*label);
       label->setTextFormat(Qt::PlainText);
       label->setTextInteractionFlags(Qt::TextSelectableByMouse);
       label->hide();
@@ -60,6 +61,9 @@ class DevicesView final : public View {
 
   Picture* picture() override { return &picture_; }
   QString csv() const override { return plan_csv(answer_); }
+  QString nothingToExport() const override {
+    return answer_.rows.empty() ? answer_.problems.join(u'\n') : QString();
+  }
 
   QJsonObject saveState() const override { return controls_->settings().toJson(); }
   void restoreState(const QJsonObject& state) override {

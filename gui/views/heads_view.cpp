@@ -14,6 +14,7 @@
 #include "gui/widgets/heat_map.hpp"
 #include "gui/widgets/picture_group.hpp"
 #include "gui/widgets/share_slider.hpp"
+#include "gui/widgets/wrapped_label.hpp"
 
 namespace razorscope::gui {
 namespace {
@@ -156,7 +157,7 @@ class HeadsView final : public View {
     probe_->setAccessibleName(tr("Probe"));
     probe_->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
     probe_->setMinimumContentsLength(10);
-    summary_->setWordWrap(true);
+    wrap_words(*summary_);
     summary_->setObjectName(QStringLiteral("summary"));
     count_->setObjectName(QStringLiteral("count"));
     page_->setAccessibleName(tr("Details of a head"));

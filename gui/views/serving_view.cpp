@@ -17,6 +17,7 @@
 #include "gui/widgets/scatter_chart.hpp"
 #include "gui/widgets/short_ticker.hpp"
 #include "gui/widgets/timeline_chart.hpp"
+#include "gui/widgets/wrapped_label.hpp"
 
 namespace razorscope::gui {
 namespace {
@@ -152,7 +153,7 @@ class ServingView final : public View {
     percentile_->addItem(tr("all three"), QStringLiteral("all"));
     percentile_->setCurrentIndex(1);
     note_->setObjectName(QStringLiteral("note"));
-    note_->setWordWrap(true);
+    wrap_words(*note_);
     note_->hide();
     choices_ = new QHBoxLayout;
     choices_->addWidget(latency_);

@@ -17,6 +17,7 @@
 #include "experiments/store/questions.hpp"
 #include "gui/data/sql_answer.hpp"
 #include "gui/views/view.hpp"
+#include "gui/widgets/wrapped_label.hpp"
 
 namespace razorscope::gui {
 namespace {
@@ -95,6 +96,8 @@ class SqlView final : public View {
     }
   }
 
+  QString nothingToExport() const override { return model_->columnCount() > 0 ? QString() : status_->text(); }
+
  protected:
   void update(Changes changes) override {
     const auto stored = explorer().snapshot();
@@ -158,7 +161,7 @@ class SqlView final : public View {
       for (const std::string& column : table.columns)
         new QTreeWidgetItem(item, {QString::fromStdString(column)});
     }
-    status_->setWordWrap(true);
+    wrap_words(*status_);
     status_->setAccessibleName(tr("What came of it"));
     status_->setTextInteractionFlags(Qt::TextSelectableByMouse);
     status_->setObjectName(QStringLiteral("sqlStatus"));
@@ -261,6 +264,7 @@ class SqlView final : public View {
     try {
       settings = settingsOf(settings_->text());
     } catch (const std::exception& problem) {
+      model_->setAnswer(nullptr);
       status_->setText(QString::fromUtf8(problem.what()));
       return;
     }

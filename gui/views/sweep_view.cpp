@@ -18,6 +18,7 @@
 #include "experiments/runner/sweep_file.hpp"
 #include "gui/data/format.hpp"
 #include "gui/data/installation.hpp"
+#include "gui/widgets/wrapped_label.hpp"
 #include "models/base/user_directory.hpp"
 
 namespace razorscope::gui {
@@ -90,7 +91,7 @@ void SweepView::makeControls() {
   log_->setPlaceholderText(tr("What the program says appears here."));
   progress_->setAccessibleName(tr("Progress"));
   status_->setObjectName(QStringLiteral("sweepStatus"));
-  status_->setWordWrap(true);
+  wrap_words(*status_);
   status_->setAccessibleName(tr("How far it is"));
   status_->setTextInteractionFlags(Qt::TextSelectableByMouse);
   table_->setModel(model_);

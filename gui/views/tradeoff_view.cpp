@@ -78,7 +78,8 @@ class TradeoffView final : public View {
                          {QStringLiteral("subject"), chosenSubject()},
                          {QStringLiteral("front"), front_->isChecked()},
                          {QStringLiteral("logX"), chart_->isLogarithmic(Qt::Horizontal)}};
-    if (chosen_log_y_) state[QLatin1String("logY")] = chart_->isLogarithmic(Qt::Vertical);
+    state[QLatin1String("logY")] =
+        chosen_log_y_ ? QJsonValue(chart_->isLogarithmic(Qt::Vertical)) : QJsonValue();
     return state;
   }
 
@@ -88,7 +89,7 @@ class TradeoffView final : public View {
     wanted_subject_ = state[QLatin1String("subject")].toString();
     front_->setChecked(state[QLatin1String("front")].toBool(true));
     chart_->setLogarithmic(Qt::Horizontal, state[QLatin1String("logX")].toBool(true));
-    chosen_log_y_ = state.contains(QLatin1String("logY"));
+    chosen_log_y_ = state[QLatin1String("logY")].isBool();
     if (chosen_log_y_) chart_->setLogarithmic(Qt::Vertical, state[QLatin1String("logY")].toBool());
     fill(true, true);
   }
@@ -126,6 +127,7 @@ class TradeoffView final : public View {
   void fill(bool subjects, bool fit) {
     const auto stored = explorer().snapshot();
     if (!stored || explorer().visibleRuns().empty()) {
+      runs_ = 0;
       chart_->setSeries({}, false);
       shown_before_ = false;
       chart_->setMessage(!stored ? tr("No database is open.") : tr("The filter leaves no run."));
@@ -147,12 +149,14 @@ class TradeoffView final : public View {
     }
     chart_->setAxisLabels(bytes_->column().heading(), figure_->column().heading());
     chart_->setCaption(subject_->currentData().toInt() < 0 ? QString() : subject_->currentText());
+    runs_ = points.size();
     chart_->setSeries(seriesOf(*stored, points), fit);
     shown_before_ = !points.empty();
   }
 
   /// Those that are there; the others follow as soon as they were read.
   void addHeadIntervals(const Snapshot& stored, std::vector<TradeoffPoint>& points) {
+    without_intervals_ = 0;
     const auto of_heads = figure_->column().of_heads;
     if (of_heads == nullptr) return;
     std::vector<int64_t> replays;
@@ -162,6 +166,7 @@ class TradeoffView final : public View {
       replays.push_back(run.ref.id);
       if (const HeadIntervals* known = head_intervals_.find(run.ref.id)) point.interval = known->*of_heads;
     }
+    if (replays.size() > HeadIntervalShelf::most_runs) without_intervals_ = replays.size();
     head_intervals_.read(explorer(), this, replays, [this] {
       KeptZoom zoom(*chart_);
       fill(false, true);
@@ -260,12 +265,22 @@ class TradeoffView final : public View {
   }
 
   void tell() {
+    if (runs_ > 0) {
+      chart_->setMessage(chart_->withoutPlace() < runs_
+                             ? QString()
+                             : tr("None of these runs has a place on these axes: all are at 0 or below on a "
+                                  "logarithmic one,\nor no numbers. A linear axis may show them."));
+    }
     QStringList notes;
     if (chart_->behindOthers() > 0)
       notes += tr("behind others, to be seen by zooming in: %L1 runs").arg(chart_->behindOthers());
     if (chart_->withoutPlace() > 0)
       notes +=
-          tr("without a place on a logarithmic axis, as an error of 0: %L1 runs").arg(chart_->withoutPlace());
+          tr("without a place on a logarithmic axis, at 0 or below: %L1 runs").arg(chart_->withoutPlace());
+    if (without_intervals_ > 0)
+      notes += tr("%L1 runs without the intervals that the filter would show of up to %2")
+                   .arg(without_intervals_)
+                   .arg(HeadIntervalShelf::most_runs);
     if (fronts_left_out_ > 0)
       notes += tr("%L1 fronts would hide the runs: choose what they were measured on").arg(fronts_left_out_);
     note_->setText(notes.join(QStringLiteral("; ")));
@@ -281,7 +296,9 @@ class TradeoffView final : public View {
   QString wanted_subject_;  // of a session, until a database has it
   std::set<RunRef> on_front_;
   HeadIntervalShelf head_intervals_;
+  size_t runs_ = 0;  // that are shown
   size_t fronts_left_out_ = 0;
+  size_t without_intervals_ = 0;
   bool usual_log_y_ = false;   // what suits the figures that are shown
   bool chosen_log_y_ = false;  // by the user
   bool shown_before_ = false;

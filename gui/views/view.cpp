@@ -1,5 +1,7 @@
 #include "gui/views/view.hpp"
 
+#include <stdexcept>
+
 namespace razorscope::gui {
 
 View::View(Explorer& explorer, QWidget* parent)
@@ -39,6 +41,8 @@ std::vector<ExportFormat> View::exportFormats() {
 
 void View::exportTo(const QString& path) {
   const ExportFormat format = export_format(path, exportFormats());
+  if (const QString why = nothingToExport(); !why.isEmpty())
+    throw std::runtime_error("nothing was written to " + path.toStdString() + ": " + why.toStdString());
   Picture* const drawn = picture();
   if (drawn != nullptr) {
     export_picture(*drawn, path, format);

@@ -32,7 +32,9 @@ class View : public QWidget {
   virtual Picture* picture() { return nullptr; }
   virtual QString csv() const { return {}; }
   std::vector<ExportFormat> exportFormats();
-  /// Throws as export_picture does.
+  /// Why it shows nothing that could be exported; "" where it does.
+  virtual QString nothingToExport() const { return {}; }
+  /// Throws as export_picture does, and std::runtime_error where there is nothing to export.
   void exportTo(const QString& path);
 
   /// Whether something that it shows is still on its way.

@@ -11,7 +11,9 @@
 #include <QToolTip>
 #include <QVBoxLayout>
 
+#include "gui/widgets/log_ticker.hpp"
 #include "gui/widgets/theme.hpp"
+#include "gui/widgets/wrapped_label.hpp"
 
 namespace razorscope::gui {
 namespace {
@@ -23,7 +25,7 @@ constexpr ExportFormat all_formats[] = {ExportFormat::png, ExportFormat::svg, Ex
 void make_logarithmic(QCPAxis& axis, bool logarithmic) {
   if (logarithmic) {
     axis.setScaleType(QCPAxis::stLogarithmic);
-    const QSharedPointer<QCPAxisTickerLog> ticker(new QCPAxisTickerLog);
+    const QSharedPointer<QCPAxisTicker> ticker(new LogTicker);
     axis.setTicker(ticker);
     axis.setNumberFormat(QStringLiteral("gbc"));
     axis.setNumberPrecision(3);
@@ -68,7 +70,7 @@ Chart::Chart(const QString& name, QWidget* parent)
   make_logarithmic(*plot_->yAxis, false);
 
   message_->setAlignment(Qt::AlignCenter);
-  message_->setWordWrap(true);
+  wrap_words(*message_);
   message_->setTextInteractionFlags(Qt::TextSelectableByMouse);
   auto* layout = new QVBoxLayout(this);
   layout->setContentsMargins(0, 0, 0, 0);
@@ -133,6 +135,7 @@ void Chart::setCaption(const QString& text) {
     if (legend_home_ == plot_->plotLayout()) ++legend_cell_.first;
     caption_ = new QCPTextElement(plot_, text);
     caption_->setTextFlags(Qt::AlignCenter | Qt::TextDontClip);
+    caption_->setMinimumSize(1, 0);  // it is elided, and takes no room from the legend
     plot_->plotLayout()->addElement(0, 0, caption_);
     applyPalette();
   }

@@ -1,15 +1,15 @@
 #include "gui/widgets/picture.hpp"
 
 #include <QBuffer>
+#include <QFile>
 #include <QFileInfo>
 #include <QImage>
 #include <QPdfWriter>
-#include <QSaveFile>
 #include <QSvgGenerator>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <stdexcept>
 
+#include "experiments/store/write_file.hpp"
 #include "models/base/error.hpp"
 
 namespace razorscope::gui {
@@ -17,12 +17,8 @@ namespace {
 
 constexpr double png_scale = 2.0;
 
-void write_file(const QString& path, const QByteArray& bytes) {
-  QSaveFile file(path);
-  if (!file.open(QIODevice::WriteOnly) || file.write(bytes) != bytes.size() || !file.commit()) {
-    throw std::runtime_error(
-        fmt::format("{}: cannot be written: {}", path.toStdString(), file.errorString().toStdString()));
-  }
+void write_bytes(const QString& path, const QByteArray& bytes) {
+  write_file(QFile::encodeName(path).toStdString(), {bytes.constData(), static_cast<size_t>(bytes.size())});
 }
 
 void paint(Picture& picture, QPaintDevice& device, const QSize& size, bool vectors) {
@@ -81,11 +77,11 @@ void export_picture(Picture& picture, const QString& path, ExportFormat format) 
   const QSize size = picture.pictureSize();
   switch (format) {
     case ExportFormat::png:
-      return write_file(path, png(picture, size));
+      return write_bytes(path, png(picture, size));
     case ExportFormat::svg:
-      return write_file(path, svg(picture, size));
+      return write_bytes(path, svg(picture, size));
     case ExportFormat::pdf:
-      return write_file(path, pdf(picture, size));
+      return write_bytes(path, pdf(picture, size));
     case ExportFormat::csv:
       return export_text(picture.csv(), path);
   }
@@ -95,10 +91,10 @@ void export_pixmap(const QPixmap& pixmap, const QString& path) {
   QBuffer buffer;
   buffer.open(QIODevice::WriteOnly);
   pixmap.save(&buffer, "PNG");
-  write_file(path, buffer.data());
+  write_bytes(path, buffer.data());
 }
 
-void export_text(const QString& text, const QString& path) { write_file(path, text.toUtf8()); }
+void export_text(const QString& text, const QString& path) { write_bytes(path, text.toUtf8()); }
 
 ExportFormat export_format(const QString& path, const std::vector<ExportFormat>& allowed) {
   const QString ending = QFileInfo(path).suffix().toLower();

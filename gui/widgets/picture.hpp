@@ -23,8 +23,8 @@ class Picture {
   virtual QString csv() const = 0;
 };
 
-/// Writes a picture (PNG at twice its size) or its figures; the file is replaced as a whole. Throws
-/// std::runtime_error that names the file.
+/// Writes a picture (PNG at twice its size) or its figures; see write_file for what happens to the file
+/// and what is thrown.
 void export_picture(Picture& picture, const QString& path, ExportFormat format);
 /// The same of what is drawn already, as PNG.
 void export_pixmap(const QPixmap& pixmap, const QString& path);

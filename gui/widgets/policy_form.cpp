@@ -11,6 +11,7 @@
 #include <cmath>
 
 #include "gui/data/format.hpp"
+#include "gui/widgets/wrapped_label.hpp"
 #include "models/base/error.hpp"
 #include "policies/policy.hpp"
 #include "policies/quoted_value.hpp"
@@ -55,7 +56,7 @@ PolicyForm::PolicyForm(QWidget* parent)
   codec_->setAccessibleName(tr("Codec: how they are stored"));
   codec_->setObjectName(QStringLiteral("policyCodec"));
   codec_->setCurrentText(QStringLiteral("f16"));
-  problem_->setWordWrap(true);
+  wrap_words(*problem_);
   rows_->addRow(tr("Selection"), selection_);
   rows_->addRow(tr("Variant"), variant_);
   rows_->addRow(tr("Codec"), codec_);

@@ -10,9 +10,10 @@
 namespace razorscope::gui {
 namespace {
 
-constexpr size_t most_points = 2000;  // that are drawn whatever lies behind others
-constexpr int cell_pixels = 14;       // of a point among many: some thousand fit into a window
-constexpr double finger = 12.0;       // pixels
+constexpr size_t most_points = 2000;     // that are drawn whatever lies behind others
+constexpr int cell_pixels = 14;          // of a point among many: some thousand fit into a window
+constexpr double finger = 12.0;          // pixels
+constexpr double largest_value = 1e200;  // an axis of the library ends at 1e250
 
 QCPScatterStyle scatter_style(const Series& series, const QColor& colour, const QColor& page) {
   const auto shape = [&] {
@@ -85,7 +86,8 @@ void ScatterChart::setSelected(std::vector<RunRef> runs) {
 }
 
 bool ScatterChart::hasPlace(const SeriesPoint& point) const {
-  return std::isfinite(point.x) && std::isfinite(point.y) &&
+  const auto can_be_drawn = [](double value) { return std::abs(value) < largest_value; };
+  return can_be_drawn(point.x) && can_be_drawn(point.y) &&
          (point.x > 0.0 || !isLogarithmic(Qt::Horizontal)) && (point.y > 0.0 || !isLogarithmic(Qt::Vertical));
 }
 
@@ -206,7 +208,9 @@ void ScatterChart::fitAxes() {
       axis.setRange(low / room, high * room);
     } else {
       const double room = 0.06 * (high > low ? high - low : std::max(std::abs(high), 1.0));
-      axis.setRange(low >= 0.0 && low < 0.5 * high ? 0.0 : low - room, high + room);
+      // From 0, with room for half a marker where one lies there.
+      const double from = low > 0.02 * high ? 0.0 : -0.4 * room;
+      axis.setRange(low >= 0.0 && low < 0.5 * high ? from : low - room, high + room);
     }
   };
   fit(*plot().xAxis, Qt::Horizontal);

@@ -3,11 +3,12 @@
 #include <cmath>
 #include <utility>
 
+#include "gui/widgets/log_ticker.hpp"
 #include "gui/widgets/plot_library.hpp"
 
 namespace razorscope::gui {
 
-/// Labels of an axis that take little room: 300k, 1.5M. Base: QCPAxisTicker or QCPAxisTickerLog.
+/// Labels of an axis that take little room: 300k, 1.5M. Base: QCPAxisTicker or LogTicker.
 template <typename Base>
 class ShortTicker : public Base {
  protected:
@@ -23,7 +24,7 @@ class ShortTicker : public Base {
 inline void name_ticks_shortly(QCPAxis& axis, int ticks) {
   QSharedPointer<QCPAxisTicker> ticker;
   if (axis.scaleType() == QCPAxis::stLogarithmic) {
-    ticker.reset(new ShortTicker<QCPAxisTickerLog>);
+    ticker.reset(new ShortTicker<LogTicker>);
   } else {
     ticker.reset(new ShortTicker<QCPAxisTicker>);
   }

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "gui/widgets/wrapped_label.hpp"
+
 namespace razorscope::gui {
 
 TokenAuditTable::TokenAuditTable(QWidget* parent)
@@ -27,7 +29,7 @@ TokenAuditTable::TokenAuditTable(QWidget* parent)
   table_->horizontalHeader()->setStretchLastSection(true);
   table_->horizontalHeader()->setMinimumSectionSize(20);
   table_->setMinimumHeight(50);
-  words_->setWordWrap(true);
+  wrap_words(*words_);
   words_->setTextInteractionFlags(Qt::TextSelectableByMouse);
   table_->setToolTip(tr("Click a head to see the text as it has it"));
   const auto pick = [this, sorted](const QModelIndex& index) {

@@ -10,6 +10,7 @@
 #include <stdexcept>
 
 #include "gui/window/main_window.hpp"
+#include "gui/window/option_checks.hpp"
 #include "models/base/error.hpp"
 
 namespace razorscope::gui {
@@ -21,9 +22,9 @@ QJsonObject json_of(const QCommandLineParser& parser, const QCommandLineOption& 
   if (!parser.isSet(option)) return {};
   QJsonParseError problem;
   const QJsonDocument document = QJsonDocument::fromJson(parser.value(option).toUtf8(), &problem);
-  if (!document.isObject())
-    throw InputError("--" + option.names().constFirst().toStdString(),
-                     "is no JSON object: " + problem.errorString().toStdString());
+  const std::string name = "--" + option.names().constFirst().toStdString();
+  if (document.isNull()) throw InputError(name, "is no JSON: " + problem.errorString().toStdString());
+  if (!document.isObject()) throw InputError(name, "is no JSON object, such as '{}'");
   return document.object();
 }
 
@@ -109,25 +110,41 @@ int run_headless(const QCommandLineParser& parser, const HeadlessOptions& option
     throw InputError("DATABASE", "is missing: which results?");
   const QSize size = size_of(parser.value(options.size));
   const QJsonObject state = json_of(parser, options.state);
-  const RunFilter filter = RunFilter::fromJson(json_of(parser, options.filter));
+  const QJsonObject typed_filter = json_of(parser, options.filter);
+  check_filter(typed_filter);
+  const RunFilter filter = RunFilter::fromJson(typed_filter);
   const std::vector<RunRef> selected = runs_of(parser.value(options.select));
+  if (parser.isSet(options.screenshot)) export_format(parser.value(options.screenshot), {ExportFormat::png});
 
   MainWindow window;
   window.applyTheme(theme_of(parser.value(options.theme)));
   if (parser.isSet(options.view)) window.showView(parser.value(options.view));
   window.resize(size);
   window.show();
+  if (window.size() != size) {
+    throw InputError("--size", "the window needs at least " + std::to_string(window.width()) + "x" +
+                                   std::to_string(window.height()));
+  }
   if (!database.isEmpty()) {
     window.explorer().open(database);
     settle(window);
     if (window.explorer().state() == Explorer::State::failed)
       throw InputError(window.explorer().problem().toStdString(), "nothing was written");
   }
+  if (const auto stored = window.explorer().snapshot()) {
+    check_filter_names(filter, *stored);
+    check_runs(selected, *stored);
+  }
   window.explorer().setFilter(filter);
   window.explorer().select(selected);
-  if (!state.isEmpty() && window.currentView() != nullptr) window.currentView()->restoreState(state);
+  View* const view = window.currentView();
+  if (view != nullptr && !state.isEmpty()) {
+    check_state(state, *view);
+    view->restoreState(state);
+  }
   settle(window);
-  if (parser.isSet(options.export_to)) window.currentView()->exportTo(parser.value(options.export_to));
+  if (view != nullptr) check_state_taken(state, *view);
+  if (parser.isSet(options.export_to)) view->exportTo(parser.value(options.export_to));
   if (parser.isSet(options.screenshot)) export_pixmap(window.grab(), parser.value(options.screenshot));
   return 0;
 }

@@ -22,6 +22,7 @@
 
 #include "gui/views/sweep_view.hpp"
 #include "gui/widgets/theme.hpp"
+#include "gui/widgets/wrapped_label.hpp"
 #include "gui/window/details_panel.hpp"
 #include "gui/window/facet_panel.hpp"
 #include "gui/window/filter_bar.hpp"
@@ -44,7 +45,7 @@ MainWindow::MainWindow(QWidget* parent)
   setAcceptDrops(true);
   resize(1280, 820);
   notice_->setObjectName(QStringLiteral("notice"));
-  notice_->setWordWrap(true);
+  wrap_words(*notice_);
   notice_->setMargin(6);
   notice_->setTextInteractionFlags(Qt::TextSelectableByMouse);
   notice_->hide();

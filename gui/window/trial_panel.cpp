@@ -15,6 +15,7 @@
 #include "gui/data/format.hpp"
 #include "gui/widgets/combo_choice.hpp"
 #include "gui/widgets/policy_form.hpp"
+#include "gui/widgets/wrapped_label.hpp"
 
 namespace razorscope::gui {
 namespace {
@@ -38,7 +39,7 @@ TrialPanel::TrialPanel(Explorer& explorer, QWidget* parent)
   prefix_->setValue(1536);
   prefix_->setKeyboardTracking(false);
   result_->setObjectName(QStringLiteral("trialResult"));
-  result_->setWordWrap(true);
+  wrap_words(*result_);
   result_->setTextFormat(Qt::RichText);
   auto* other = new QPushButton(tr("Other…"), this);
   auto* take = new QPushButton(tr("Take the selected run's policy"), this);

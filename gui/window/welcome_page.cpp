@@ -5,6 +5,8 @@
 #include <QLabel>
 #include <QVBoxLayout>
 
+#include "gui/widgets/wrapped_label.hpp"
+
 namespace razorscope::gui {
 
 WelcomePage::WelcomePage(QWidget* parent)
@@ -21,7 +23,7 @@ WelcomePage::WelcomePage(QWidget* parent)
   auto* hint = new QLabel(tr("Open a results database, or drop one into this window."));
   hint->setWordWrap(true);
   problem_->setObjectName(QStringLiteral("problem"));
-  problem_->setWordWrap(true);
+  wrap_words(*problem_);
   problem_->setTextInteractionFlags(Qt::TextSelectableByMouse);
   problem_->hide();
   update_->setObjectName(QStringLiteral("update"));

@@ -28,7 +28,9 @@ add_dependencies(razorscope_gui_tests razorscope)
 set_target_properties(razorscope_gui_tests PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
 find_package(Python3 QUIET COMPONENTS Interpreter)
 if(Python3_Interpreter_FOUND)
-  add_test(NAME gui.numbers
-    COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_LIST_DIR}/numbers_test.py $<TARGET_FILE:razorscope> $<TARGET_FILE:razorscope-gui> ${CMAKE_SOURCE_DIR})
-  set_tests_properties(gui.numbers PROPERTIES LABELS gui TIMEOUT 300 ENVIRONMENT OMP_WAIT_POLICY=passive)
+  foreach(name headless numbers)
+    add_test(NAME gui.${name}
+      COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_LIST_DIR}/${name}_test.py $<TARGET_FILE:razorscope> $<TARGET_FILE:razorscope-gui> ${CMAKE_SOURCE_DIR})
+    set_tests_properties(gui.${name} PROPERTIES LABELS gui TIMEOUT 300 ENVIRONMENT OMP_WAIT_POLICY=passive)
+  endforeach()
 endif()
