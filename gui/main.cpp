@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <exception>
 
+#include "gui/widgets/theme.hpp"
 #include "gui/window/headless.hpp"
 #include "gui/window/main_window.hpp"
 #include "models/base/error.hpp"
@@ -75,7 +76,7 @@ int main(int argc, char** argv) {
   QApplication::setApplicationName(QStringLiteral("razorscope-gui"));
   QApplication::setApplicationVersion(QStringLiteral(RAZORSCOPE_VERSION));
   QApplication::setOrganizationName(QStringLiteral("Razorscope"));
-  QApplication::setStyle(QStringLiteral("Fusion"));
+  QApplication::setStyle(make_style());
   try {
     return run(application);
   } catch (const InputError& problem) {

@@ -1,5 +1,9 @@
 #include "gui/widgets/theme.hpp"
 
+#include <QPainter>
+#include <QProxyStyle>
+#include <QStyleOption>
+
 namespace razorscope::gui {
 namespace {
 
@@ -34,7 +38,27 @@ QPalette palette_of(bool dark) {
   return palette;
 }
 
+/// Fusion frames boxes a little darker than the window, which nobody sees on dark.
+class FramedStyle final : public QProxyStyle {
+ public:
+  FramedStyle() : QProxyStyle(QStringLiteral("Fusion")) {}
+
+  void drawPrimitive(PrimitiveElement element, const QStyleOption* option, QPainter* painter,
+                     const QWidget* widget) const override {
+    QProxyStyle::drawPrimitive(element, option, painter, widget);
+    if (element != PE_IndicatorCheckBox && element != PE_IndicatorItemViewItemCheck) return;
+    if (!is_dark(option->palette)) return;
+    painter->save();
+    painter->setPen(colour(paints::frame, true));
+    painter->setBrush(Qt::NoBrush);
+    painter->drawRect(option->rect.adjusted(0, 0, -1, -1));
+    painter->restore();
+  }
+};
+
 }  // namespace
+
+QStyle* make_style() { return new FramedStyle; }
 
 bool is_dark(const QPalette& palette) {
   return palette.color(QPalette::WindowText).lightness() > palette.color(QPalette::Window).lightness();

@@ -3,6 +3,7 @@
 #include <QColor>
 #include <QPalette>
 #include <QString>
+#include <QStyle>
 
 #include "experiments/store/figures/palette.hpp"
 
@@ -18,5 +19,7 @@ QColor policy_colour(const QString& policy, bool dark);
 /// A palette of light text on dark, or the reverse.
 QPalette dark_palette();
 QPalette light_palette();
+/// Qt's Fusion, whose boxes to be ticked can be seen on dark too. The caller owns it.
+QStyle* make_style();
 
 }  // namespace razorscope::gui

@@ -1,6 +1,7 @@
 #include <QApplication>
 #include <gtest/gtest.h>
 
+#include "gui/widgets/theme.hpp"
 #include "tests/support/temporary_folder.hpp"
 
 // Sessions of tests are nobody's: configuration, data and caches are in a folder that goes with the process.
@@ -15,6 +16,6 @@ int main(int argc, char** argv) {
   if (!qEnvironmentVariableIsSet("QT_QPA_PLATFORM")) qputenv("QT_QPA_PLATFORM", "offscreen");
   QApplication application(argc, argv);
   QApplication::setApplicationName(QStringLiteral("razorscope-gui-tests"));
-  QApplication::setStyle(QStringLiteral("Fusion"));
+  QApplication::setStyle(razorscope::gui::make_style());
   return RUN_ALL_TESTS();
 }

@@ -1,4 +1,5 @@
 #include <QAccessible>
+#include <QCheckBox>
 #include <QDockWidget>
 #include <QDropEvent>
 #include <QLabel>
@@ -13,6 +14,7 @@
 #include <gmock/gmock.h>
 
 #include "experiments/store/schema.hpp"
+#include "gui/widgets/theme.hpp"
 #include "gui/window/main_window.hpp"
 #include "models/base/error.hpp"
 #include "tests/gui/gui_support.hpp"
@@ -296,6 +298,24 @@ TEST_F(WindowTest, AnOlderDatabaseIsBroughtUpToDateOnRequest) {
   QTest::mouseClick(update, Qt::LeftButton);
   ASSERT_TRUE(wait_for([&] { return window.explorer().state() == Explorer::State::ready; }));
   EXPECT_EQ(testing::ask(folder / "old.db", "PRAGMA user_version"), now);
+}
+
+TEST_F(WindowTest, BoxesCanBeSeenInBothThemes) {
+  for (const QPalette& palette : {light_palette(), dark_palette()}) {
+    QCheckBox box;
+    box.setPalette(palette);
+    const QImage image = box.grab().toImage();
+    int least = 255;
+    int most = 0;
+    for (int y = 0; y < image.height(); ++y) {
+      for (int x = 0; x < image.width(); ++x) {
+        const int lightness = image.pixelColor(x, y).lightness();
+        least = std::min(least, lightness);
+        most = std::max(most, lightness);
+      }
+    }
+    EXPECT_GE(most - least, 60) << is_dark(palette);
+  }
 }
 
 TEST_F(WindowTest, SmallAndLargeWindowsShowEveryView) {
