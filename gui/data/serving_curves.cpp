@@ -1,5 +1,6 @@
 #include "gui/data/serving_curves.hpp"
 
+#include <QStringList>
 #include <algorithm>
 #include <map>
 #include <set>
