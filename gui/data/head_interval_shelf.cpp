@@ -37,6 +37,10 @@ void HeadIntervalShelf::read(Explorer& explorer, QObject* context, const std::ve
         if (reading != readings_) return;
         for (const auto& [run, intervals] : shelf) shelf_[run] = intervals;
         done();
+      },
+      // Asked for again when the chart is filled next.
+      [this, missing](const QString&) {
+        for (const int64_t run : missing) asked_.erase(run);
       });
 }
 
