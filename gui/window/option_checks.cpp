@@ -84,8 +84,8 @@ void check_filter(const QJsonObject& json) {
   check_keys(filter_option, "facet", facets, facet_keys);
   for (const QString& key : facets.keys()) {
     check_type(filter_option, key, facets[key], QJsonValue::Array);
-    for (const QJsonValue& name : facets[key].toArray())
-      check_type(filter_option, key, name, QJsonValue::String);
+    const QJsonArray names = facets[key].toArray();
+    for (const QJsonValue& name : names) check_type(filter_option, key, name, QJsonValue::String);
   }
   const QJsonObject bounds = part(json, QStringLiteral("bounds"));
   check_keys(filter_option, "figure", bounds, columns_with(true));
