@@ -7,6 +7,7 @@
 #include "experiments/cli/options.hpp"
 #include "experiments/cli/report_options.hpp"
 #include "experiments/store/compare/comparison.hpp"
+#include "experiments/store/head_intervals.hpp"
 #include "experiments/store/html/html_report.hpp"
 #include "experiments/store/store.hpp"
 #include "experiments/store/write_file.hpp"
@@ -47,6 +48,10 @@ void put(const std::string& text, const std::string& file) {
 
 std::string whole_report(Store& store, ReportData data, ReportFormat format,
                          std::optional<ReportSection> section) {
+  // Of all formats only these two print them, and many replays have a million heads.
+  const bool has_intervals = format == ReportFormat::json || format == ReportFormat::csv;
+  if (has_intervals && section.value_or(ReportSection::replay) == ReportSection::replay)
+    read_head_intervals(store, data.replay);
   if (format != ReportFormat::html) return format_whole_report(data, format, section);
   HtmlReport report;
   report.title = fmt::format("Razorscope report: {}", store.path().filename().string());

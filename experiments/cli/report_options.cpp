@@ -9,7 +9,6 @@
 #include "experiments/store/figures/latency_figure.hpp"
 #include "experiments/store/figures/pareto_figure.hpp"
 #include "experiments/store/figures/tradeoff_figure.hpp"
-#include "experiments/store/head_intervals.hpp"
 #include "models/base/error.hpp"
 #include "models/trace/trace.hpp"
 
@@ -71,7 +70,6 @@ ReportData read_runs(Store& store, const RunChoice& choice) {
     selection.runs.insert(selection.runs.end(), numbers.begin(), numbers.end());
   }
   if (!data.empty()) select_runs(data, selection);
-  read_head_intervals(store, data.replay);
   return data;
 }
 
